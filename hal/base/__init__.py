@@ -1,5 +1,6 @@
 """The words all of HAL is written with: errors, time, ids, parameters, logging."""
 
+from hal.base.carrier import Carrier
 from hal.base.clock import Clock, SystemClock, iso_utc
 from hal.base.driver import Driver
 from hal.base.error_record import ErrorRecord
@@ -37,6 +38,7 @@ from hal.base.log import LogSink, get_logger, set_log_sink, to_stderr
 from hal.base.parameters import Bool, Choice, Float, Int, ParameterSpec, Text, Value
 from hal.base.parametrized import Parametrized
 from hal.base.principals import CLI, HAL, is_principal
+from hal.base.record import Record, pack, record_class, unpack, unpack_any, wire_name
 from hal.base.suggest import did_you_mean, one_of
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "BadInput",
     "Bool",
     "Cancelled",
+    "Carrier",
     "Choice",
     "Clock",
     "ConfigError",
@@ -74,6 +77,7 @@ __all__ = [
     "ParameterSpec",
     "Parametrized",
     "PlanError",
+    "Record",
     "RemoteError",
     "RunError",
     "StartError",
@@ -91,6 +95,11 @@ __all__ = [
     "iso_utc",
     "new_ulid",
     "one_of",
+    "pack",
+    "record_class",
     "set_log_sink",
     "to_stderr",
+    "unpack",
+    "unpack_any",
+    "wire_name",
 ]

@@ -1,0 +1,120 @@
+"""Plain data that travels: messages, responses, status.
+
+A record is frozen, has a stable name on the wire, and holds nothing but plain values,
+so it reads the same in this process, in another one and in the trace. Live objects
+(arrays, handles, drivers, exceptions) are refused by `pack`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, cast
+
+import msgspec
+
+from hal.base.errors import InvalidMessage
+
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+WIRE_FIELD = "record"
+_KNOWN: dict[str, type[Record]] = {}
+
+
+def wire_name(class_name: str) -> str:
+    """Return the name on the wire of a class: `MoveStage` is "move stage"."""
+    return _WORD.sub(" ", class_name).lower()
+
+
+class Record(msgspec.Struct, frozen=True, tag_field=WIRE_FIELD, tag=wire_name):
+    """Base of everything that is sent: frozen, typed, named on the wire."""
+
+    def __init_subclass__(cls) -> None:
+        # The newest definition wins: a plugin reloaded in a notebook.
+        _KNOWN[wire_name(cls.__name__)] = cls
+
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+@cache
+def _decoder(cls: type[Record]) -> msgspec.msgpack.Decoder[Record]:
+    return msgspec.msgpack.Decoder(cls)
+
+
+def pack(value: object) -> bytes:
+    """Return `value` (a record or plain data) as msgpack.
+
+    Raises:
+        InvalidMessage: It holds something that is not plain data.
+    """
+    try:
+        return _encoder.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as exc:
+        raise InvalidMessage(f"{_name(value)}: {_one_line(exc)}") from exc
+
+
+def unpack(cls: type[Record], data: bytes) -> Record:
+    """Return the record of class `cls` in `data`, checked against its annotations.
+
+    Raises:
+        InvalidMessage: A field is missing, ill-typed, out of range or not finite.
+    """
+    try:
+        record = _decoder(cls).decode(data)
+    except msgspec.DecodeError as exc:
+        raise InvalidMessage(f"{wire_name(cls.__name__)}: {_one_line(exc)}") from exc
+    for path, number in _numbers(msgspec.to_builtins(record), ""):
+        if not math.isfinite(number):
+            name = wire_name(cls.__name__)
+            raise InvalidMessage(
+                f"{name}:{path}: expected a finite number, got {number}"
+            )
+    return record
+
+
+def unpack_any(data: bytes) -> object:
+    """Return what `pack` was given: a record of any known class, or plain data.
+
+    Raises:
+        InvalidMessage: `data` is not msgpack, or no class of that name is known.
+    """
+    try:
+        value = msgspec.msgpack.decode(data)
+    except msgspec.DecodeError as exc:
+        raise InvalidMessage(f"response: {_one_line(exc)}") from exc
+    if isinstance(value, dict) and WIRE_FIELD in value:
+        return unpack(record_class(cast(str, value[WIRE_FIELD])), data)
+    return value
+
+
+def record_class(name: str) -> type[Record]:
+    """Return the record class called `name` on the wire.
+
+    Raises:
+        InvalidMessage: No class of that name has been imported here.
+    """
+    try:
+        return _KNOWN[name]
+    except KeyError:
+        raise InvalidMessage(f"unknown kind of record: '{name}'") from None
+
+
+def _numbers(value: Any, path: str) -> Iterator[tuple[str, float]]:
+    if isinstance(value, float):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _numbers(item, f"{path} {key}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _numbers(item, f"{path}[{index}]")
+
+
+def _name(value: object) -> str:
+    return wire_name(type(value).__name__)
+
+
+def _one_line(exc: BaseException) -> str:
+    return " ".join(str(exc).split()) or type(exc).__name__

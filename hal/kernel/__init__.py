@@ -1,0 +1,68 @@
+"""How modules talk: messages, deliveries, broker, actors, watchdog, trace."""
+
+from hal.kernel.actor import ModuleActor
+from hal.kernel.broker import Broker
+from hal.kernel.context import Context
+from hal.kernel.delivery import Delivery, How, Ticket
+from hal.kernel.device_module import DeviceModule
+from hal.kernel.handles import handles
+from hal.kernel.loop import Loop
+from hal.kernel.mailbox import Mailbox
+from hal.kernel.message import Event, Lane, Message, Request
+from hal.kernel.module import Module
+from hal.kernel.protocol import (
+    CommitParameters,
+    ConfigureModule,
+    DescribeParameters,
+    DropParameters,
+    ModuleStateChanged,
+    ParameterList,
+    ParametersChanged,
+    ProposeParameters,
+    StartModule,
+    StopModule,
+)
+from hal.kernel.system import System
+from hal.kernel.thread_dump import dump_threads
+from hal.kernel.timers import Timer, Timers
+from hal.kernel.trace import Trace
+from hal.kernel.trace_file import TraceFile, versions
+from hal.kernel.watchdog import Watchdog
+from hal.kernel.wire import Wire
+
+__all__ = [
+    "Broker",
+    "CommitParameters",
+    "ConfigureModule",
+    "Context",
+    "Delivery",
+    "DescribeParameters",
+    "DeviceModule",
+    "DropParameters",
+    "Event",
+    "How",
+    "Lane",
+    "Loop",
+    "Mailbox",
+    "Message",
+    "Module",
+    "ModuleActor",
+    "ModuleStateChanged",
+    "ParameterList",
+    "ParametersChanged",
+    "ProposeParameters",
+    "Request",
+    "StartModule",
+    "StopModule",
+    "System",
+    "Ticket",
+    "Timer",
+    "Timers",
+    "Trace",
+    "TraceFile",
+    "Watchdog",
+    "Wire",
+    "dump_threads",
+    "handles",
+    "versions",
+]

@@ -1,0 +1,387 @@
+"""Routes messages: a state machine that whoever sends keeps going.
+
+There is no broker thread on the path. `send` appends to a queue and tries to become the
+pump; if another thread is pumping, that one sees the new entry before it leaves. So no
+sender ever waits for a lock, and a signal handler that sends while its own thread is
+pumping simply leaves the entry to it.
+
+No code of a module runs in here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Final, NamedTuple, Protocol
+
+from hal.base import (
+    Ambiguous,
+    Clock,
+    DeliveryId,
+    ErrorRecord,
+    HalError,
+    IdSource,
+    InvalidMessage,
+    ModuleDead,
+    SystemClock,
+    Unhandled,
+    did_you_mean,
+    is_principal,
+    one_of,
+    pack,
+    wire_name,
+)
+from hal.kernel.current import current_delivery
+from hal.kernel.delivery import Delivery, How
+from hal.kernel.message import Lane, Message, Request
+from hal.kernel.trace import Trace
+from hal.kernel.wire import Envelope, Wire
+
+PUMP_LIMIT: Final = 256
+"""After so many entries a sender hands the pumping to the router thread."""
+
+
+class Receiver(Protocol):
+    """What the broker knows of a module."""
+
+    @property
+    def name(self) -> str:
+        """Instance name, unique."""
+
+    def handles_type(self, message_type: type[Message]) -> bool:
+        """Whether it has a handler for this class or a base of it."""
+
+    def post(self, delivery: Delivery) -> bool:
+        """Queue `delivery`; False when the module is gone. Never blocks."""
+
+
+class _Expiry(NamedTuple):
+    delivery: Delivery
+    error: ErrorRecord
+
+
+class Broker:
+    """Sends messages to the modules that handle them and follows them to their end.
+
+    Runs on: any; nothing blocks. Everything named `_...` runs in the pump.
+
+    Guarantees:
+        Every delivery completes, with one outcome per receiver.
+        Two modules that both receive A and B of the normal lane get them in one order.
+        A `sync` message waits for all before it and holds all after it, in that lane.
+        What is wrong with a message is attached to it, never raised here.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        ids: IdSource | None = None,
+        trace: Trace | None = None,
+        wire: Wire | None = None,
+    ) -> None:
+        self.clock = clock or SystemClock()
+        self.ids = ids or IdSource()
+        self.wire = wire or Wire()
+        self._trace = trace or Trace(self.clock)
+        self._inbox: deque[tuple[str, object]] = deque()
+        self._pumping = threading.Lock()
+        self._receivers: dict[str, Receiver] = {}
+        self._gone: set[str] = set()
+        self._routes: dict[type[Message], tuple[Receiver, ...]] = {}
+        self._open: dict[DeliveryId, Delivery] = {}
+        self._in_flight: set[DeliveryId] = set()
+        self._held: deque[Delivery] = deque()
+        self._barrier: Delivery | None = None
+        self._handoffs: SimpleQueue[bool] = SimpleQueue()
+        self._router = threading.Thread(
+            target=self._run_router, name="hal/router", daemon=True
+        )
+
+    def start(self) -> None:
+        """Start the router thread, which serves `handoff` and long pumps."""
+        self._router.start()
+
+    def stop(self) -> None:
+        """End the router thread; sending goes on working without it."""
+        self._handoffs.put(False)
+        if self._router.is_alive():
+            self._router.join(2.0)
+
+    def add(self, receiver: Receiver) -> None:
+        """Route messages to `receiver` from now on."""
+        self._enter("add", receiver)
+
+    def remove(self, name: str) -> None:
+        """Route nothing to module `name` any more."""
+        self._enter("remove", name)
+
+    def open_deliveries(self) -> list[Delivery]:
+        """Return the deliveries that have not completed (for the watchdog)."""
+        return list(self._open.values())
+
+    def send(
+        self,
+        message: Message,
+        *,
+        principal: str,
+        to: str | None = None,
+        sync: bool = False,
+        deadline_s: float | None = None,
+        on_complete: Callable[[Delivery], None] | None = None,
+        handoff: bool = False,
+    ) -> Delivery:
+        """Send a message; the returned delivery tells what becomes of it.
+
+        Never raises for bad data: such a delivery comes back complete, with the error
+        attached.
+
+        Args:
+            message: What to say; it is copied, so later changes do not matter.
+            principal: Who says it.
+            to: Name of the one receiver, where several could be meant.
+            sync: Wait for all messages before it, hold all after it.
+            deadline_s: How long the sender will wait; the class's default if None.
+            on_complete: Called by whoever ends the last ticket; must not block.
+            handoff: Let the router thread do the routing (GUI and SDK threads).
+        """
+        delivery = self._make(message, principal, to, sync, deadline_s)
+        if on_complete is not None:
+            delivery.on_complete = self._observed(on_complete)
+        if delivery.flaw is not None:
+            delivery.refuse(delivery.flaw)
+            return delivery
+        self._open[delivery.id] = delivery
+        self._enter("send", delivery, handoff=handoff)
+        return delivery
+
+    def send_chain(
+        self,
+        messages: tuple[Message, ...],
+        *,
+        principal: str,
+        to: str | None = None,
+        sync: bool = False,
+    ) -> tuple[Delivery, ...]:
+        """Send each message when the one before has completed, whatever its outcome."""
+        chain = tuple(
+            self._make(message, principal, to, sync, None) for message in messages
+        )
+        for before, after in itertools.pairwise(chain):
+            before.then = after
+        for delivery in chain:
+            self._open[delivery.id] = delivery
+        if chain:
+            self._enter("send", chain[0])
+        return chain
+
+    def expire(self, delivery: Delivery, error: ErrorRecord) -> None:
+        """Complete a delivery whose deadline passed before anybody received it."""
+        self._enter("expire", _Expiry(delivery, error))
+
+    def pump(self) -> None:
+        """Process what is queued, unless another thread is doing so."""
+        while self._inbox:
+            if not self._pumping.acquire(blocking=False):
+                return  # the pumping thread looks again after it has let go
+            try:
+                for _ in range(PUMP_LIMIT):
+                    try:
+                        kind, item = self._inbox.popleft()
+                    except IndexError:
+                        break
+                    self._process(kind, item)
+                else:
+                    if self._router.is_alive():
+                        self._handoffs.put(True)
+                        return
+            finally:
+                self._pumping.release()
+
+    def _enter(self, kind: str, item: object, *, handoff: bool = False) -> None:
+        self._inbox.append((kind, item))
+        if handoff and self._router.is_alive():
+            self._handoffs.put(True)
+        else:
+            self.pump()
+
+    def _run_router(self) -> None:
+        while self._handoffs.get():
+            self.pump()
+
+    def _make(
+        self,
+        message: Message,
+        principal: str,
+        to: str | None,
+        sync: bool,
+        deadline_s: float | None,
+    ) -> Delivery:
+        cause = current_delivery.get()
+        run_id = getattr(message, "run_id", None) or (cause.run_id if cause else None)
+        patience_s = message.deadline_s if deadline_s is None else deadline_s
+        delivery = Delivery(
+            self.ids.next(),
+            message,
+            principal=principal,
+            clock=self.clock,
+            deadline_s=patience_s,
+            deadline_is_explicit=deadline_s is not None,
+            to=to,
+            cause=None if cause is None else cause.id,
+            run_id=run_id,
+            sync=sync,
+        )
+        delivery.on_complete = self._completed
+        try:
+            if not is_principal(principal):
+                raise InvalidMessage(f"'{principal}' is not a principal")
+            delivery.message = self.wire.message(
+                type(message),
+                Envelope(
+                    delivery.id,
+                    principal,
+                    delivery.cause,
+                    run_id,
+                    to,
+                    sync,
+                    patience_s,
+                    wire_name(type(message).__name__),
+                    message.version,
+                    pack(message),
+                ),
+            )
+        except HalError as exc:
+            delivery.flaw = ErrorRecord.from_exception(exc, principal)
+        return delivery
+
+    def _observed(
+        self, observer: Callable[[Delivery], None]
+    ) -> Callable[[Delivery], None]:
+        def completed(delivery: Delivery) -> None:
+            self._completed(delivery)
+            observer(delivery)
+
+        return completed
+
+    def _completed(self, delivery: Delivery) -> None:
+        """Note an end; runs on the thread that claimed the last ticket."""
+        self._trace.delivery(delivery)
+        self._enter("done", delivery)
+
+    def _process(self, kind: str, item: object) -> None:
+        if kind == "send":
+            assert isinstance(item, Delivery)
+            self._accept(item)
+        elif kind == "done":
+            assert isinstance(item, Delivery)
+            self._settle(item)
+        elif kind == "expire":
+            assert isinstance(item, _Expiry)
+            # Only here, in the pump, is it certain that it is not being routed.
+            if not item.delivery.complete and not item.delivery.tickets:
+                item.delivery.refuse(item.error)
+        elif kind == "add":
+            receiver: Receiver = item  # type: ignore[assignment]
+            self._receivers[receiver.name] = receiver
+            self._gone.discard(receiver.name)
+            self._routes.clear()
+        else:
+            assert isinstance(item, str)
+            if self._receivers.pop(item, None) is not None:
+                self._gone.add(item)
+            self._routes.clear()
+
+    def _accept(self, delivery: Delivery) -> None:
+        delivery.accepted = True
+        if delivery.flaw is not None:
+            delivery.refuse(delivery.flaw)
+        elif delivery.lane is Lane.URGENT:
+            self._route(delivery)
+        elif self._held or self._barrier is not None:
+            self._held.append(delivery)
+        elif delivery.sync:
+            self._held.append(delivery)
+            self._release()
+        else:
+            self._route(delivery)
+
+    def _settle(self, delivery: Delivery) -> None:
+        self._open.pop(delivery.id, None)
+        self._in_flight.discard(delivery.id)
+        if self._barrier is delivery:
+            self._barrier = None
+        if delivery.then is not None:
+            after, delivery.then = delivery.then, None
+            after.sent_s = self.clock.monotonic_s()
+            self._inbox.append(("send", after))
+        self._release()
+
+    def _release(self) -> None:
+        while self._held and self._barrier is None:
+            head = self._held[0]
+            if head.complete:  # its deadline passed while it was held
+                self._held.popleft()
+            elif not head.sync:
+                self._held.popleft()
+                self._route(head)
+            elif self._in_flight:
+                return
+            else:
+                self._held.popleft()
+                self._barrier = head
+                self._route(head)
+
+    def _route(self, delivery: Delivery) -> None:
+        if delivery.complete:
+            return
+        try:
+            receivers = self._find(delivery)
+        except HalError as exc:
+            delivery.refuse(ErrorRecord.from_exception(exc, delivery.principal))
+            return
+        if not receivers:
+            delivery.finish_empty()
+            return
+        now_s = self.clock.monotonic_s()
+        if delivery.lane is Lane.NORMAL:
+            self._in_flight.add(delivery.id)
+        delivery.issue(tuple(receiver.name for receiver in receivers), now_s)
+        for receiver in receivers:
+            if not receiver.post(delivery):
+                gone = ModuleDead(f"{receiver.name} has stopped")
+                error = ErrorRecord.from_exception(gone, receiver.name)
+                delivery.claim(receiver.name, How.DEAD, "broker", error=error)
+
+    def _find(self, delivery: Delivery) -> tuple[Receiver, ...]:
+        message_type = type(delivery.message)
+        if delivery.to is not None:
+            named = self._receivers.get(delivery.to)
+            if named is None:
+                if delivery.to in self._gone:
+                    raise ModuleDead(f"{delivery.to} has stopped")
+                hint = did_you_mean(delivery.to, self._receivers)
+                raise Unhandled(f"there is no module '{delivery.to}'{hint}")
+            if not named.handles_type(message_type):
+                raise Unhandled(f"{named.name} does not handle '{delivery.type}'")
+            return (named,)
+        receivers = self._routes.get(message_type)
+        if receivers is None:
+            receivers = tuple(
+                receiver
+                for receiver in self._receivers.values()
+                if receiver.handles_type(message_type)
+            )
+            self._routes[message_type] = receivers
+        if issubclass(message_type, Request):
+            if not receivers:
+                raise Unhandled(f"no module handles '{delivery.type}'")
+            if len(receivers) > 1:
+                names = one_of(receiver.name for receiver in receivers)
+                raise Ambiguous(
+                    f"'{delivery.type}' could be meant for {names}: name one with to="
+                )
+        return receivers

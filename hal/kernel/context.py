@@ -1,0 +1,42 @@
+"""What a module is given by the system it lives in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from hal.base import Clock, StartError
+from hal.kernel.broker import Broker
+from hal.kernel.timers import Timers
+from hal.kernel.trace import Trace
+from hal.kernel.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from hal.kernel.actor import ModuleActor
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Context:
+    """The kernel's parts, and services the application provides by their type."""
+
+    broker: Broker
+    clock: Clock
+    trace: Trace
+    timers: Timers
+    watchdog: Watchdog
+    services: dict[type, object] = field(default_factory=dict)
+    adopted: dict[str, ModuleActor] = field(default_factory=dict)
+    """Every module that was started here, by name."""
+
+    def service(self, kind: type[S]) -> S:
+        """Return the application's object of class `kind`.
+
+        Raises:
+            StartError: The application provides none.
+        """
+        try:
+            return cast(S, self.services[kind])
+        except KeyError:
+            raise StartError(f"this application provides no {kind.__name__}") from None

@@ -1,0 +1,99 @@
+"""Endless work of a module on a thread of its own: grab loops, engines, focus locks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextvars import Context
+
+from hal.base import Clock, ErrorRecord
+
+
+class Loop:
+    """The handle of a running loop: its function beats, its module may stop it.
+
+    Runs on: `beat`, `serve_jobs`, `wait` the loop's thread; `stop` any; `expire`
+    watchdog.
+
+    Guarantees:
+        Its module hears exactly once that it ended: by returning, raising or stalling.
+    """
+
+    kind = "loop"
+
+    def __init__(
+        self,
+        module: str,
+        fn: Callable[[Loop], None],
+        *,
+        what: str,
+        stall_s: float,
+        thread_name: str,
+        context: Context,
+        clock: Clock,
+        serve: Callable[[], None],
+        on_end: Callable[[Loop, ErrorRecord | None, bool], None],
+    ) -> None:
+        self.module = module
+        self.what = what
+        self.stall_s = stall_s
+        self.delivery_id: str | None = None
+        self.started_s = clock.monotonic_s()
+        self.deadline_at_s = self.started_s + stall_s
+        self.stopping = threading.Event()
+        """Set when the loop should end; wait on it instead of sleeping."""
+        self._fn = fn
+        self._context = context
+        self._clock = clock
+        self._serve = serve
+        self._on_end = on_end
+        # Popped by whoever ends the loop first, the thread or the watchdog.
+        self._unended = [True]
+        self._thread = threading.Thread(target=self._run, name=thread_name, daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def beat(self) -> None:
+        """Say that the loop is alive; due at least every `stall_s`."""
+        now_s = self._clock.monotonic_s()
+        self.started_s = now_s
+        self.deadline_at_s = now_s + self.stall_s
+
+    def wait(self, timeout_s: float) -> bool:
+        """Return True as soon as the loop should end, False after `timeout_s`."""
+        return self._clock.wait(self.stopping, timeout_s)
+
+    def serve_jobs(self) -> None:
+        """Run the module's waiting jobs here, where the driver may be called.
+
+        Not once the loop is to end: closing the device must find it ended.
+        """
+        if not self.stopping.is_set():
+            self._serve()
+
+    def stop(self) -> None:
+        """Ask the loop to end; returns at once."""
+        self.stopping.set()
+
+    def expire(self, error: ErrorRecord) -> None:
+        """Give it up: it has not beaten in time."""
+        self.stopping.set()
+        if self._claim():
+            self._on_end(self, error, False)
+
+    def _run(self) -> None:
+        error: ErrorRecord | None = None
+        try:
+            self._context.run(self._fn, self)
+        except BaseException as exc:  # noqa: BLE001 - handed to the module
+            error = ErrorRecord.from_exception(exc, self.module)
+        late = not self._claim()
+        self._on_end(self, error, late)
+
+    def _claim(self) -> bool:
+        try:
+            return self._unended.pop()
+        except IndexError:
+            return False

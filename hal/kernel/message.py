@@ -1,0 +1,39 @@
+"""What modules say to each other: frozen typed records, one class per meaning."""
+
+from __future__ import annotations
+
+import enum
+from typing import ClassVar
+
+from hal.base import Record
+
+
+class Lane(enum.StrEnum):
+    """Which queue a message waits in."""
+
+    NORMAL = "normal"
+    """Totally ordered everywhere; waits while its receiver runs a job."""
+    URGENT = "urgent"
+    """Ordered in itself; overtakes the normal lane and is taken during a job."""
+
+
+class Message(Record, frozen=True):
+    """Base of `Request` and `Event`; the class is the schema.
+
+    Numbers carry their unit in the name (`x_um`). A field's limits are given as
+    `Annotated[float, msgspec.Meta(ge=0)]`; numbers must be finite in any case.
+    """
+
+    version: ClassVar[int] = 1
+    """Raised when fields change their meaning."""
+    lane: ClassVar[Lane] = Lane.NORMAL
+    deadline_s: ClassVar[float] = 5.0
+    """How long the sender waits if it does not say otherwise."""
+
+
+class Request(Message, frozen=True):
+    """Asks exactly one module to do something; named in the imperative."""
+
+
+class Event(Message, frozen=True):
+    """Tells whoever subscribed what has happened; named in the past."""

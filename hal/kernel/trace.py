@@ -1,0 +1,150 @@
+"""The record of what happened: one line per message, state, frame batch, log entry.
+
+The threads that work only append a tuple to a ring in memory; one log thread renders
+and writes, so that tracing costs them a tenth of a microsecond. After SIGKILL of the
+process at most the last `FLUSH_S` are missing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from hal.base import Clock
+from hal.kernel.delivery import Delivery
+from hal.kernel.trace_file import TraceFile
+
+FLUSH_S: Final = 0.1
+RING_SIZE: Final = 100_000
+_FIELD_BYTES: Final = 2_000
+
+Listener = Callable[[Mapping[str, object]], None]
+
+
+class Trace:
+    """Collects records from all threads and writes them to a file, if it has one.
+
+    Runs on: `delivery`, `record`, `log` any; they never block.
+
+    Guarantees:
+        Records are written in the order they were made.
+        A ring that overflows writes a record of how many were lost.
+    """
+
+    def __init__(self, clock: Clock, file: TraceFile | None = None) -> None:
+        self._clock = clock
+        self._file = file
+        self._ring: deque[tuple[str, object]] = deque()
+        self._lost = 0
+        self._stop = threading.Event()
+        self._listeners: tuple[Listener, ...] = ()
+        self._thread = threading.Thread(target=self._run, name="hal/trace", daemon=True)
+        self.failure: OSError | None = None
+        """Why nothing is written any more (disk full), if so."""
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is left and the footer; bounded by 2 s."""
+        self.record("footer")
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(2.0)
+
+    def listen(self, listener: Listener) -> None:
+        """Also hand every rendered record to `listener`, on the log thread."""
+        self._listeners = (*self._listeners, listener)
+
+    def delivery(self, delivery: Delivery) -> None:
+        """Note a completed delivery."""
+        self._append("delivery", delivery)
+
+    def record(self, kind: str, **data: object) -> None:
+        """Note anything else, with the time of now."""
+        self._append(kind, {"t_s": self._clock.monotonic_s(), **data})
+
+    def log(self, record: Mapping[str, object]) -> None:
+        """Note a log entry (the sink of `hal.base.set_log_sink`)."""
+        self._append("log", {"t_s": self._clock.monotonic_s(), **record})
+
+    def _append(self, kind: str, data: object) -> None:
+        if len(self._ring) >= RING_SIZE:
+            self._lost += 1
+        else:
+            self._ring.append((kind, data))
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            # Real time on purpose: a frozen test clock must not hold back the log.
+            self._stop.wait(FLUSH_S)
+            self._flush()
+        self._flush()
+        if self._file is not None:
+            self._file.close()
+
+    def _flush(self) -> None:
+        lines = []
+        for _ in range(len(self._ring)):
+            kind, data = self._ring.popleft()
+            lines.append(self._render(kind, data))
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            gap = {"t_s": self._clock.monotonic_s(), "lost": lost}
+            lines.append(self._render("gap", gap))
+        if self._file is None or self.failure is not None:
+            return
+        try:
+            self._file.write(lines)
+        except OSError as exc:
+            # The experiment goes on without its log; `failure` tells the user.
+            self.failure = exc
+
+    def _render(self, kind: str, data: object) -> Mapping[str, object]:
+        if isinstance(data, Delivery):
+            body = describe(data)
+        else:
+            assert isinstance(data, dict)
+            body = data
+        record = {"kind": kind, **body}
+        for listener in self._listeners:
+            listener(record)
+        return record
+
+
+def describe(delivery: Delivery) -> dict[str, object]:
+    """Return a completed delivery as the plain data of its trace record."""
+    fields = msgspec.to_builtins(delivery.message)
+    if len(msgspec.json.encode(fields)) > _FIELD_BYTES:
+        fields = {"(too long)": str(fields)[:_FIELD_BYTES]}
+    return {
+        "id": str(delivery.id),
+        "type": delivery.type,
+        "version": delivery.message.version,
+        "from": delivery.principal,
+        "cause": None if delivery.cause is None else str(delivery.cause),
+        "run": delivery.run_id,
+        "lane": delivery.lane,
+        "sync": delivery.sync,
+        "sent_s": delivery.sent_s,
+        "done_s": delivery.done_s,
+        "deadline_s": delivery.deadline_s,
+        "fields": fields,
+        "tickets": [
+            {
+                "to": ticket.receiver,
+                "queued_s": ticket.queued_s,
+                "started_s": ticket.started_s,
+                "ended_s": ticket.ended_s,
+                "by": ticket.by,
+                "how": ticket.how,
+            }
+            for ticket in delivery.tickets.values()
+        ],
+        "errors": [msgspec.to_builtins(error) for error in delivery.errors],
+    }

@@ -1,0 +1,120 @@
+"""A module's second thread: where blocking work is done, one job at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextvars import Context
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from hal.base import Clock, ErrorRecord
+from hal.kernel.delivery import Delivery
+
+
+class Job:
+    """One blocking call, and who is told how it ended.
+
+    Runs on: `run` worker; `expire` watchdog; the rest actor.
+    """
+
+    kind = "job"
+
+    def __init__(
+        self,
+        module: str,
+        fn: Callable[[], Any],
+        *,
+        what: str,
+        deadline_s: float,
+        delivery: Delivery | None,
+        then: Callable[[Any], object] | None,
+        context: Context,
+        clock: Clock,
+        on_end: Callable[[Job], None],
+        on_expire: Callable[[Job, ErrorRecord], None],
+    ) -> None:
+        self.module = module
+        self.what = what
+        self.deadline_s = deadline_s
+        self.delivery = delivery
+        self.then = then
+        self.started_s = clock.monotonic_s()
+        self.deadline_at_s = self.started_s + deadline_s
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.expired = False
+        """Given up by the watchdog; its end changes nothing any more."""
+        self._fn = fn
+        self._context = context
+        self._clock = clock
+        self._on_end = on_end
+        self._on_expire = on_expire
+
+    @property
+    def delivery_id(self) -> str | None:
+        """Short id of the message that asked for it."""
+        return None if self.delivery is None else str(self.delivery.id)
+
+    def begin(self) -> None:
+        """Start its deadline: it is about to run."""
+        self.started_s = self._clock.monotonic_s()
+        self.deadline_at_s = self.started_s + self.deadline_s
+
+    def run(self) -> None:
+        """Call the function, keep what comes of it, and report the end."""
+        self.begin()
+        try:
+            self.result = self._context.run(self._fn)
+        except BaseException as exc:  # noqa: BLE001 - handed to whoever is waiting
+            self.error = exc
+        self._on_end(self)
+
+    def expire(self, error: ErrorRecord) -> None:
+        """Give it up."""
+        self.expired = True
+        self._on_expire(self, error)
+
+
+class Worker:
+    """Runs jobs in order on one daemon thread, started when first needed.
+
+    Runs on: `submit`, `stop` actor; `serve` the loop that stands in for the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, job: Job, *, served: bool = False) -> None:
+        """Queue `job`; `served` means a loop takes it with `serve`."""
+        self._jobs.put(job)
+        if not served:
+            self.ensure_thread()
+
+    def serve(self) -> None:
+        """Run the jobs that wait, on the calling thread."""
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                return
+            if job is not None:
+                job.run()
+
+    def ensure_thread(self) -> None:
+        """Start the thread if there is none: nobody else serves the jobs now."""
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._run, name=self._name, daemon=True
+            )
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Let the thread end after the job it is in; returns at once."""
+        self._jobs.put(None)
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job.run()

@@ -1,0 +1,5 @@
+"""How messages reach a module, wherever it runs."""
+
+from hal.transport.loopback import Loopback
+
+__all__ = ["Loopback"]
