@@ -1,0 +1,59 @@
+"""What a configuration file says, as records: checked for form, not yet for meaning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from hal.config.place import Place
+
+
+class DriverSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One `<driver>`: which class, and its parameters as text."""
+
+    class_name: str
+    """Short name of a plugin, or the dotted path of a class."""
+    file: str = ""
+    line: int = 0
+    attributes: dict[str, str] = {}
+
+    @property
+    def place(self) -> Place:
+        """Where it is written."""
+        return Place(self.file, self.line)
+
+
+class ModuleSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One `<module>`; HAL makes such records itself for modules no file names."""
+
+    name: str
+    class_name: str
+    """Short name of a plugin, or the dotted path of a class."""
+    file: str = ""
+    line: int = 0
+    attributes: dict[str, str] = {}
+    """The module's own parameters as text."""
+    driver: DriverSpec | None = None
+    requires: tuple[str, ...] = ()
+    """Names of modules that start before this one and stop after it."""
+    deadline_s: float | None = None
+    """Deadline of its handlers and jobs, seconds; None for the usual one."""
+    isolation: str = "none"
+    """`none`: runs in HAL's own process."""
+
+    @property
+    def place(self) -> Place:
+        """Where it is written."""
+        return Place(self.file, self.line)
+
+
+class HalSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One whole file."""
+
+    name: str
+    directory: Path
+    """Absolute path of the folder for data; `~` is resolved."""
+    file: str
+    modules: tuple[ModuleSpec, ...]
+    """In the order of the file."""

@@ -1,0 +1,3 @@
+"""Leaves at once."""
+
+raise SystemExit("go\naway")
