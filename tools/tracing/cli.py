@@ -1,0 +1,214 @@
+"""The command line of `tools/hal_trace.py`."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+import orjson
+
+from tracing.late import find
+from tracing.late import text_lines as late_lines
+from tracing.reader import NotATrace, Trace
+from tracing.sequence import sequence
+from tracing.show import Filter, show
+from tracing.stats import collect
+from tracing.stats_report import as_json
+from tracing.stats_report import text_lines as stats_lines
+
+_LOG = """\
+LOG is a file of the session (all its parts and processes are read), a folder (the
+newest session in it), or a name with wildcards, or the start of one.
+Exit codes: 0 done, 2 bad input. Corrupt lines are named on stderr and skipped.
+"""
+
+_TOP = f"""\
+examples:
+  hal_trace.py show logs                     everything of the newest session
+  hal_trace.py show logs --errors            only what went wrong, in full
+  hal_trace.py stats logs                    how often, how long, how many failed
+  hal_trace.py sequence logs                 who told whom
+  hal_trace.py late logs                     who kept whom waiting
+
+{_LOG}"""
+
+_SHOW = f"""\
+examples:
+  hal_trace.py show logs --module stage              to, from or about the stage
+  hal_trace.py show logs --type "move stage"         also: MoveStage
+  hal_trace.py show logs --type log --module stage   what the stage logged
+  hal_trace.py show logs --id 12                     main#12; elsewhere: camera1#12
+  hal_trace.py show logs --run 01JD3N --errors       all that went wrong in a run
+
+A record must match every option. --errors keeps errors and warnings, late things,
+gaps and modules in trouble, and prints tracebacks and thread dumps.
+
+{_LOG}"""
+
+_STATS = f"""\
+examples:
+  hal_trace.py stats logs
+  hal_trace.py stats logs/trace_20261120T060000_7K2QPX_main.001.jsonl
+  hal_trace.py stats logs --json | python -m json.tool
+
+queue: from the mailbox to the start; handling: from start to end (a job included);
+total: from sending to the module's end. p99: 99 % of the values are not longer.
+
+{_LOG}"""
+
+_SEQUENCE = f"""\
+examples:
+  hal_trace.py sequence logs
+  hal_trace.py sequence logs --run 01JD3N    a run, what caused it and what it caused
+
+output:
+  06:00:00.123 cli -> acquisition  start run  (3.10 ms) ok
+  06:00:00.124   acquisition -> stage  move stage  (102.3 ms) ok
+
+{_LOG}"""
+
+_LATE = f"""\
+examples:
+  hal_trace.py late logs
+  hal_trace.py late logs --percent 50        also what used half of its deadline
+  hal_trace.py late logs --limit 5
+
+output:
+       5020 ms of 5000 ms      stage         job 'home stage' #12
+            sent by cli at 2026-11-20 06:00:02.500 UTC; timeout by watchdog
+            kept waiting: gui (2 messages, up to 480.0 ms)
+
+{_LOG}"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return 0, or 2 where the input is not a trace."""
+    args = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        # A name in µ must not end the tool on a terminal that cannot show it.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _run(args, sys.stdout, sys.stderr)
+        sys.stdout.flush()
+    except (NotATrace, OSError) as exc:
+        if _is_broken_pipe(exc):
+            # The reader (`| head`) has enough; flushing at exit must not complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        sys.stderr.write(f"hal_trace: {exc}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _run(args: argparse.Namespace, out: TextIO, err: TextIO) -> int:
+    trace = Trace.find(args.log, err)
+    if args.command == "show":
+        chosen = Filter(args.module, args.type, args.run, args.id, args.errors)
+        show(trace, chosen, out, err, local=args.local)
+    elif args.command == "sequence":
+        sequence(trace, args.run, out, err, local=args.local)
+    elif args.command == "late":
+        waits, total = find(trace, args.percent, args.limit)
+        for line in late_lines(waits, total, args.percent, local=args.local):
+            out.write(line + "\n")
+    else:
+        stats = collect(trace)
+        if args.json:
+            out.write(orjson.dumps(as_json(stats)).decode() + "\n")
+        else:
+            for line in stats_lines(stats, local=args.local):
+                out.write(line + "\n")
+    if damage := trace.damage.summary():
+        err.write(f"hal_trace: {damage}\n")
+    return 0
+
+
+def _is_broken_pipe(exc: Exception) -> bool:
+    # Windows says EINVAL for a closed pipe (CPython issue 35754).
+    return isinstance(exc, BrokenPipeError) or (
+        isinstance(exc, OSError) and exc.errno == errno.EINVAL and exc.filename is None
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hal_trace.py",
+        description="Read what HAL wrote about itself.",
+        epilog=_TOP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    one = _command(commands, "show", "the records in order of time", _SHOW)
+    one.add_argument("--module", metavar="M", help="from, to or about this module")
+    one.add_argument("--type", metavar="T", help="this type of message or record")
+    one.add_argument("--run", metavar="R", help="this run (start or end of its id)")
+    one.add_argument("--id", metavar="N", help="this delivery: 12, main#12, camera1#3")
+    one.add_argument("--errors", action="store_true", help="only trouble, in full")
+
+    one = _command(commands, "stats", "numbers per type and module", _STATS)
+    one.add_argument("--json", action="store_true", help="one JSON object instead")
+
+    one = _command(commands, "sequence", "who told whom, by cause", _SEQUENCE)
+    one.add_argument("--run", metavar="R", help="this run (start or end of its id)")
+
+    one = _command(commands, "late", "who kept whom waiting", _LATE)
+    one.add_argument(
+        "--percent",
+        type=_percent,
+        default=80.0,
+        metavar="P",
+        help="deliveries that used so much of their deadline (default: 80)",
+    )
+    one.add_argument(
+        "--limit",
+        type=_count,
+        default=50,
+        metavar="N",
+        help="the N longest only (default: 50)",
+    )
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    examples: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("log", metavar="LOG", help="file, folder or name, see below")
+    command.add_argument(
+        "--local", action="store_true", help="this machine's time zone, not UTC"
+    )
+    return command
+
+
+def _percent(text: str) -> float:
+    try:
+        percent = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 < percent <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and up to 100")
+    return percent
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1")
+    return int(text)
