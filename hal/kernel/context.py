@@ -30,6 +30,14 @@ class Context:
     adopted: dict[str, ModuleActor] = field(default_factory=dict)
     """Every module that was started here, by name."""
 
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all modules."""
+        return tuple(self.adopted)
+
+    def names_of_role(self, role: str) -> tuple[str, ...]:
+        """Return the names of the modules of a role, in the order of the file."""
+        return tuple(n for n, module in self.adopted.items() if module.role == role)
+
     def service(self, kind: type[S]) -> S:
         """Return the application's object of class `kind`.
 

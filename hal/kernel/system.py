@@ -115,6 +115,10 @@ class System:
         """All modules, in the order they were added."""
         return tuple(self._modules.values())
 
+    def module(self, name: str) -> Module:
+        """Return the module of that name."""
+        return self._modules[name]
+
     def send(
         self,
         message: Message,

@@ -71,7 +71,7 @@ class Trace:
 
     def log(self, record: Mapping[str, object]) -> None:
         """Note a log entry (the sink of `hal.base.set_log_sink`)."""
-        self._append("log", {"t_s": self._clock.monotonic_s(), **record})
+        self._append("log", {**record, "t_s": self._clock.monotonic_s()})
 
     def _append(self, kind: str, data: object) -> None:
         if len(self._ring) >= RING_SIZE:
@@ -111,7 +111,7 @@ class Trace:
         else:
             assert isinstance(data, dict)
             body = data
-        record = {"kind": kind, **body}
+        record = {**body, "kind": kind}
         for listener in self._listeners:
             listener(record)
         return record

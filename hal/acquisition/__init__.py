@@ -1,0 +1,20 @@
+"""The experiment: plans, the engine that runs them, and a run's status and handle."""
+
+from hal.acquisition.engine import FilmEngine, describe_shortfall
+from hal.acquisition.plan import FilmPlan
+from hal.acquisition.progress import FilmProgress
+from hal.acquisition.rig import FinishedFilm, Rig
+from hal.acquisition.run_handle import RunHandle
+from hal.acquisition.run_status import RunState, RunStatus
+
+__all__ = [
+    "FilmEngine",
+    "FilmPlan",
+    "FilmProgress",
+    "FinishedFilm",
+    "Rig",
+    "RunHandle",
+    "RunState",
+    "RunStatus",
+    "describe_shortfall",
+]

@@ -1,0 +1,53 @@
+"""Where a run is: one immutable picture of it."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+from hal.base import ErrorRecord, Record
+from hal.frames import LedgerCounts
+
+
+class RunState(enum.StrEnum):
+    """The states of a run."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    DONE = "done"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing changes any more."""
+        return self in (RunState.DONE, RunState.ERROR, RunState.CANCELLED)
+
+
+class RunStatus(Record, frozen=True, kw_only=True):
+    """A run at one moment."""
+
+    run_id: str
+    state: RunState
+    step: str = ""
+    """What it is doing, in words: `arming cameras`, `verifying` ..."""
+    n_events_total: int | None = None
+    """Planned events; in a film, frames of each camera. None until cancelled."""
+    n_events_consumed: int = 0
+    """Events done: in a film, frames that every camera has stored."""
+    n_frames_received: int = 0
+    """Frames that came, of all cameras together."""
+    started_at_s: float | None = None
+    """Wall time of the start of exposure, seconds since 1970-01-01 UTC."""
+    finished_at_s: float | None = None
+    """Wall time of the end, data verified."""
+    frames: dict[str, LedgerCounts] = msgspec.field(default_factory=dict)
+    """The account of each camera."""
+    files: tuple[str, ...] = ()
+    """Full paths, the sidecar last."""
+    fatal_error: ErrorRecord | None = None
+    """Why it ended in `error`."""
+    background_errors: tuple[ErrorRecord, ...] = ()
+    """What went wrong without ending it."""

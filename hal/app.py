@@ -1,0 +1,217 @@
+"""HAL as one object: builds what a configuration names, starts it, stops it."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from hal.acquisition import RunHandle, RunStatus
+from hal.base import (
+    ErrorRecord,
+    HalError,
+    StartError,
+    set_log_sink,
+    to_stderr,
+)
+from hal.client import ClientModule
+from hal.config import (
+    MODULES,
+    BuiltModule,
+    HalSpec,
+    ModuleSpec,
+    find_class,
+    load,
+    resolve,
+    start_order,
+)
+from hal.frames import FrameRings
+from hal.kernel import Module, System
+from hal.messages import CancelRun, GetRunStatus, RunAccepted
+
+IMPLICIT: Final = {
+    "settings": "settings.settings",
+    "recorder": "recorder.recorder",
+    "acquisition": "acquisition.acquisition",
+}
+"""Modules every HAL has, by role; a file may name its own of that role instead."""
+CLIENT: Final = "client"
+RING_BYTES: Final = 2 * 2**30
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A configuration with classes found and values checked; nothing is made yet."""
+
+    spec: HalSpec
+    modules: tuple[BuiltModule, ...]
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether any driver only pretends."""
+        return any(module.is_simulated for module in self.modules)
+
+
+def plan(
+    config: str | Path,
+    *,
+    overrides: Iterable[str] = (),
+    settings: str | Path | None = None,
+    simulation: bool = False,
+) -> Plan:
+    """Read a configuration, add the modules every HAL has, and check it all.
+
+    Raises:
+        BadInput: Something the user can correct, with its place.
+        StartError: A package is missing, or a driver has no simulation.
+    """
+    spec = load(config)
+    spec = msgspec.structs.replace(spec, modules=spec.modules + _implicit(spec))
+    return Plan(spec, resolve(spec, overrides, settings, simulation))
+
+
+class Application:
+    """A running HAL.
+
+    Runs on: main thread; `system.send` and run handles any.
+
+    Guarantees:
+        `stop` is bounded in time and harmless when repeated; what hangs is left behind.
+    """
+
+    def __init__(self, plan: Plan, *, log_folder: Path | None = None) -> None:
+        """Create the kernel and all modules; no hardware is touched.
+
+        Args:
+            plan: What to make.
+            log_folder: Where trace and thread dumps go; `<directory>/logs` if None.
+
+        Raises:
+            StartError: The log folder cannot be used, or a module cannot be made.
+        """
+        self.plan = plan
+        self.log_folder = log_folder or plan.spec.directory / "logs"
+        try:
+            self.system = System(log_folder=self.log_folder)
+        except OSError as exc:
+            why = exc.strerror or str(exc)
+            raise StartError(
+                f"log folder {self.log_folder} cannot be used: {why}"
+            ) from exc
+        # Half as fast again to wake up a waiting thread while another computes: the
+        # interpreter's default of 5 ms is the largest part of a message's latency.
+        sys.setswitchinterval(0.0005)
+        self._previous_sink = set_log_sink(self._log)
+        self.system.provide(FrameRings(RING_BYTES, self.system.clock))
+        self.system.run_kernel()
+        try:
+            for module in plan.modules:
+                self._add(module)
+        except BaseException:
+            self.stop()
+            raise
+        self.system.add(ClientModule, CLIENT)
+
+    @property
+    def trace_path(self) -> Path:
+        """The trace file."""
+        assert self.system.trace_file is not None
+        return self.system.trace_file.path
+
+    def start(self) -> tuple[ErrorRecord, ...]:
+        """Bring all modules to life; return why some are degraded.
+
+        Raises:
+            StartError: A module cannot start with this configuration.
+        """
+        enable_faulthandler()
+        layers = [*start_order(self.plan.spec), (CLIENT,)]
+        problems = self.system.start(layers)
+        for problem in problems:
+            if problem.kind in ("StartError", "ConfigError", "ParameterError"):
+                self.stop()
+                raise StartError(f"module '{problem.source}': {problem.text}")
+        return problems
+
+    def handle(self, accepted: RunAccepted, *, principal: str) -> RunHandle:
+        """Return a handle of a run that was accepted, kept up to date."""
+
+        def cancel(run_id: str) -> None:
+            self.system.send(CancelRun(run_id), principal=principal)
+
+        handle = RunHandle(accepted.status, cancel, self.system.clock)
+        client = self.system.module(CLIENT)
+        assert isinstance(client, ClientModule)
+        client.follow(handle)
+        # It may have got on, or ended, before anybody listened.
+        now = self.system.send(GetRunStatus(accepted.run_id), principal=principal)
+        now.wait()
+        status = now.result()
+        assert isinstance(status, RunStatus)
+        handle.update(status)
+        return handle
+
+    def stop(self, budget_s: float = 3.0) -> tuple[ErrorRecord, ...]:
+        """Stop all modules in reverse order, then the kernel."""
+        problems = self.system.stop(budget_s)
+        set_log_sink(self._previous_sink)
+        return problems
+
+    def _add(self, module: BuiltModule) -> None:
+        spec = module.spec
+        arguments: dict[str, object] = dict(module.values)
+        try:
+            if module.driver_class is not None:
+                arguments["driver"] = module.driver_class(**module.driver_values)
+            assert issubclass(module.module_class, Module)
+            self.system.add(
+                module.module_class,
+                spec.name,
+                deadline_s=spec.deadline_s or 5.0,
+                **arguments,
+            )
+        except HalError as exc:
+            raise spec.place.cannot_start(f"module '{spec.name}': {exc}") from exc
+
+    def _log(self, record: Mapping[str, object]) -> None:
+        self.system.trace.log(record)
+        to_stderr(record)
+
+
+def enable_faulthandler() -> None:
+    """Have Python print all stacks when the process crashes in C; needs a stderr."""
+    with contextlib.suppress(AttributeError, ValueError, OSError, RuntimeError):
+        faulthandler.enable()
+
+
+def _implicit(spec: HalSpec) -> tuple[ModuleSpec, ...]:
+    """Return the modules every HAL has and this file does not name."""
+    roles = {_role(module) for module in spec.modules}
+    taken = {module.name: module for module in spec.modules}
+    devices = tuple(taken)
+    added: list[ModuleSpec] = []
+    for role, class_name in IMPLICIT.items():
+        if role in roles:
+            continue
+        if role in taken or CLIENT in taken:
+            clash = taken.get(role) or taken[CLIENT]
+            raise clash.place.refuse(
+                f"module '{clash.name}': this name belongs to a module of HAL's own; "
+                "choose another"
+            )
+        # The acquisition uses all others: it starts last and stops first.
+        needs = (*devices, *(a.name for a in added)) if role == "acquisition" else ()
+        added.append(ModuleSpec(name=role, class_name=class_name, requires=needs))
+    return tuple(added)
+
+
+def _role(module: ModuleSpec) -> str:
+    """Return a module's role; a class that cannot be found is reported later."""
+    try:
+        return str(getattr(find_class(MODULES, module.class_name), "role", ""))
+    except HalError:
+        return ""

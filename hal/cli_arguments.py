@@ -1,0 +1,193 @@
+"""The arguments of the command line, checked as far as text alone allows."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from hal import __version__
+
+_RUN_EXAMPLES = """\
+examples:
+  python hal.py xml_configs/sim.xml                     run until Ctrl-C
+  python hal.py xml_configs/sim.xml --film 100          record 100 frames, then exit
+  python hal.py xml_configs/sim.xml --film 100 --name cells --output ~/data \\
+      --format dax --format ome-tiff --set camera1.exposure_s=0.05
+  python hal.py my_microscope.xml --simulation          the same without hardware
+  python hal.py check my_microscope.xml                 validate, touch no hardware
+  python hal.py devices                                 what is installed
+
+exit codes:
+  0 done and complete    1 run failed or incomplete    2 bad input
+  3 HAL could not start  130 interrupted
+"""
+
+_CHECK_EXAMPLES = """\
+examples:
+  python hal.py check xml_configs/sim.xml
+  python hal.py check xml_configs/sim.xml --set camera1.exposure_s=0.05
+"""
+
+_DEVICES_EXAMPLES = """\
+examples:
+  python hal.py devices           every driver and module, with its parameters
+  python hal.py devices --json    the same for programs
+"""
+
+_MOST_FRAMES = 10**9
+
+
+class Arguments(msgspec.Struct, frozen=True, kw_only=True):
+    """What was typed."""
+
+    command: str
+    """`run`, `check` or `devices`."""
+    config: str = ""
+    film: int | None = None
+    """Frames to record; None to run until interrupted."""
+    name: str | None = None
+    output: Path | None = None
+    formats: tuple[str, ...] = ()
+    overwrite: bool = False
+    settings: Path | None = None
+    simulation: bool = False
+    overrides: tuple[str, ...] = ()
+    log_dir: Path | None = None
+    notes: str = ""
+    json: bool = False
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parse(argv: Sequence[str]) -> Arguments:
+    """Return the arguments; exits with 2 and one line when they make no sense."""
+    if argv and argv[0] == "check":
+        return _take("check", _check_parser().parse_args(argv[1:]))
+    if argv and argv[0] == "devices":
+        return _take("devices", _devices_parser().parse_args(argv[1:]))
+    return _take("run", _run_parser().parse_args(argv))
+
+
+def _take(command: str, space: argparse.Namespace) -> Arguments:
+    given = {key: value for key, value in vars(space).items() if value is not None}
+    for several in ("formats", "overrides"):
+        given[several] = tuple(given.get(several, ()))
+    given.pop("headless", None)
+    return Arguments(command=command, **given)
+
+
+def _parser(prog: str, text: str, examples: str) -> _Parser:
+    return _Parser(
+        prog=prog,
+        description=text,
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def _run_parser() -> _Parser:
+    parser = _parser(
+        "hal",
+        "Run the microscope that CONFIG describes. Two more commands: "
+        "'check CONFIG' and 'devices'.",
+        _RUN_EXAMPLES,
+    )
+    parser.add_argument("config", metavar="CONFIG", help="XML file of the microscope")
+    parser.add_argument("--headless", action="store_true", help="no window")
+    film = parser.add_argument_group("recording")
+    film.add_argument(
+        "--film",
+        type=_frame_count,
+        metavar="FRAMES",
+        help="record a film of FRAMES frames with every camera, then exit",
+    )
+    film.add_argument("--name", help="file name; movie_0001, movie_0002 ... without")
+    film.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder; that of CONFIG without"
+    )
+    film.add_argument(
+        "--format",
+        dest="formats",
+        action="append",
+        metavar="FORMAT",
+        help="dax or ome-tiff (the default); may be repeated",
+    )
+    film.add_argument(
+        "--overwrite", action="store_true", help="replace existing files of that name"
+    )
+    film.add_argument("--notes", default="", help="text for the sidecar")
+    _add_config_options(parser)
+    parser.add_argument(
+        "--log-dir",
+        type=Path,
+        metavar="DIR",
+        help="trace and thread dumps; <directory>/logs without",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="last line of stdout is one JSON object"
+    )
+    parser.add_argument("--version", action="version", version=f"HAL {__version__}")
+    return parser
+
+
+def _check_parser() -> _Parser:
+    parser = _parser(
+        "hal check", "Validate CONFIG without touching hardware.", _CHECK_EXAMPLES
+    )
+    parser.add_argument("config", metavar="CONFIG", help="XML file of the microscope")
+    _add_config_options(parser)
+    return parser
+
+
+def _devices_parser() -> _Parser:
+    parser = _parser(
+        "hal devices",
+        "List the drivers and modules that are installed, and what each needs.",
+        _DEVICES_EXAMPLES,
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON array")
+    return parser
+
+
+def _add_config_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("parameters")
+    group.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="start with these settings; a film's sidecar will do",
+    )
+    group.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        metavar="MODULE.PARAM=VALUE",
+        help="change one parameter; may be repeated",
+    )
+    group.add_argument(
+        "--simulation",
+        action="store_true",
+        help="replace every driver by its simulation; said in every file",
+    )
+
+
+def _frame_count(text: str) -> int:
+    try:
+        frames = int(text)
+    except ValueError:
+        frames = 0
+    if not 1 <= frames <= _MOST_FRAMES:
+        raise argparse.ArgumentTypeError(
+            f"'{text}': expected a whole number of frames from 1 to {_MOST_FRAMES}"
+        )
+    return frames

@@ -1,0 +1,140 @@
+"""What users read: progress on stderr, results on stdout, one JSON object if asked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import msgspec
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import TimeRemainingColumn as TimeRemaining
+
+from hal.acquisition import RunState, RunStatus, describe_shortfall
+from hal.base import Clock, ErrorRecord, HalError
+from hal.config import ConfigErrors, StartErrors, each
+
+_PLAIN_EVERY_S = 2.0
+
+
+def say(text: str) -> None:
+    """Print a result on stdout."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Print progress on stderr, if there is one."""
+    if sys.stderr is not None:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def report_failure(exc: HalError, *, as_json: bool) -> None:
+    """Say why a command ended, a line per error; and as JSON if asked."""
+    problems: Sequence[HalError] = [exc]
+    if isinstance(exc, ConfigErrors | StartErrors):
+        problems = each(exc)
+    for problem in problems:
+        note(f"hal: {problem}")
+    if as_json:
+        records = [ErrorRecord.from_exception(problem, "hal") for problem in problems]
+        status = RunStatus(run_id="", state=RunState.ERROR)
+        say(json_line(status, trace="", errors=records))
+
+
+def json_line(
+    status: RunStatus, *, trace: str, errors: Sequence[ErrorRecord] = ()
+) -> str:
+    """Return the JSON object that `--json` promises."""
+    fatal = () if status.fatal_error is None else (status.fatal_error,)
+    started_s, finished_s = status.started_at_s, status.finished_at_s
+    ended = started_s is not None and finished_s is not None
+    data = {
+        "run_id": status.run_id,
+        "state": status.state,
+        "frames": {
+            camera: {
+                "planned": counts.planned,
+                "received": counts.received,
+                "stored": counts.stored,
+                "verified": counts.verified,
+                "gaps": list(counts.gaps),
+            }
+            for camera, counts in status.frames.items()
+        },
+        "files": list(status.files),
+        "trace": trace,
+        "errors": [
+            {"source": error.source, "kind": error.kind, "message": error.text}
+            for error in (*fatal, *status.background_errors, *errors)
+        ],
+        "duration_s": round(finished_s - started_s, 3) if ended else 0.0,  # type: ignore[operator]
+    }
+    return orjson.dumps(data).decode()
+
+
+def report_run(status: RunStatus, trace: str) -> None:
+    """Print what a run came to: files on stdout, the rest on stderr."""
+    for camera, counts in status.frames.items():
+        note(f"{camera}: {describe_shortfall(counts)}, {counts.verified} verified")
+    for error in status.background_errors:
+        note(f"hal: {error.source}: {error.text}")
+    if status.fatal_error is not None:
+        note(f"hal: run failed: {status.fatal_error.text}")
+    elif status.state is RunState.CANCELLED:
+        note("hal: terminated by user; what is stored is readable")
+    for file in status.files:
+        say(file)
+    say(f"trace: {trace}")
+
+
+class FilmProgressBar:
+    """Shows a run getting on: a bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._bar: Progress | None = None
+        self._last_s = clock.monotonic_s()
+        self._last_text = ""
+        if sys.stderr is not None and sys.stderr.isatty():
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemaining(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task("preparing", total=None)
+            self._bar.start()
+
+    def show(self, status: RunStatus) -> None:
+        """Show `status`; cheap when nothing has changed."""
+        if self._bar is not None:
+            self._bar.update(
+                self._task,
+                description=status.step or str(status.state),
+                total=status.n_events_total,
+                completed=status.n_events_consumed,
+            )
+            return
+        now_s = self._clock.monotonic_s()
+        of = "" if status.n_events_total is None else f" of {status.n_events_total}"
+        step = status.step or str(status.state)
+        text = f"{step}: {status.n_events_consumed}{of} frames stored"
+        is_due = now_s - self._last_s >= _PLAIN_EVERY_S
+        if text != self._last_text and (is_due or step not in self._last_text):
+            self._last_s, self._last_text = now_s, text
+            note(text)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def plain(value: object) -> str:
+    """Return records as one line of JSON."""
+    return orjson.dumps(msgspec.to_builtins(value)).decode()

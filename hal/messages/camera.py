@@ -1,0 +1,77 @@
+"""Cameras: getting ready for a film, taking it, and what came."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from hal.base import Record
+from hal.kernel import Event, Lane, Request
+
+
+class ArmCamera(Request, frozen=True):
+    """Get ready for a film; answers with a `CameraArmed`."""
+
+    run_id: str
+    frames: Annotated[int, Meta(ge=1)] | None
+    """How many; None to go on until `StopCamera`."""
+
+
+class CameraArmed(Record, frozen=True):
+    """What a film of this camera will look like; its ring carries the camera's name."""
+
+    camera: str
+    height: int
+    """Rows of a frame, in binned pixels."""
+    width: int
+    """Columns of a frame, in binned pixels."""
+    dtype: str
+    exposure_s: float
+    pixel_size_um: float
+    """Size of a binned pixel in the sample."""
+    binning: int
+    roi_x_px: int
+    """First column read out, unbinned."""
+    roi_y_px: int
+    """First row read out, unbinned."""
+    extension: str
+    """What its files are told apart by; empty for the usual."""
+    simulated: bool
+
+
+class StartCamera(Request, frozen=True):
+    """Begin to expose what was armed."""
+
+    run_id: str
+
+
+class StopCamera(Request, frozen=True):
+    """End the film; completes when the last frame is out and the camera stands still.
+
+    Harmless when that run does not (or no longer) use the camera.
+    """
+
+    lane: ClassVar[Lane] = Lane.URGENT
+    run_id: str
+
+
+class FramesReceived(Event, frozen=True):
+    """A batch of frames has come from a camera."""
+
+    run_id: str
+    camera: str
+    first: int
+    """Index in the run, counted from 0 at `StartRun`."""
+    last: int
+
+
+class CameraFinished(Event, frozen=True):
+    """A camera has stopped taking frames for a run."""
+
+    run_id: str
+    camera: str
+    frames: int
+    """How many came."""
+    error: str
+    """Why it could not go on; empty when it was meant to end."""

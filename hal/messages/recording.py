@@ -1,0 +1,81 @@
+"""The recorder: films opened, frames stored, files finished."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from hal.base import Record
+from hal.frames import LedgerCounts
+from hal.kernel import Event, ParameterList, Request
+from hal.messages.camera import CameraArmed
+
+
+class OpenRecording(Request, frozen=True):
+    """Create the files of a film; answers with a `RecordingOpened`."""
+
+    deadline_s: ClassVar[float] = 30.0
+    run_id: str
+    cameras: tuple[CameraArmed, ...]
+    frames: int | None
+    """Planned frames of each camera; None until stopped."""
+    directory: str
+    name: str | None
+    formats: tuple[str, ...]
+    overwrite: bool
+    notes: str
+    stage_um: tuple[float, float] | None
+    """Where the stage was at the start."""
+    parameters: tuple[ParameterList, ...]
+    """Of all modules, for the sidecar."""
+
+
+class RecordingOpened(Record, frozen=True):
+    """The files of a film are there, empty."""
+
+    base: str
+    """Name of the film."""
+    files: tuple[str, ...]
+    """Full paths, the sidecar last."""
+
+
+class FramesStored(Event, frozen=True):
+    """The recorder has acknowledged a batch of frames."""
+
+    run_id: str
+    camera: str
+    first: int
+    """Index in the run, counted from 0 at `StartRun`."""
+    last: int
+
+
+class RecordingFailed(Event, frozen=True):
+    """The recorder cannot store any more frames of a camera; the rest is readable."""
+
+    run_id: str
+    camera: str
+    error: str
+
+
+class FinishRecording(Request, frozen=True):
+    """Store what is still on its way, close and verify all files, write the sidecar.
+
+    Answers with a `RecordingFinished`.
+    """
+
+    deadline_s: ClassVar[float] = 3600.0
+    run_id: str
+    state: str
+    """How the run ended: `done`, `error` or `cancelled`."""
+    drain_s: float
+    """How long to wait for cameras that have not said that they ended."""
+
+
+class RecordingFinished(Record, frozen=True):
+    """What a film came to."""
+
+    files: tuple[str, ...]
+    """Full paths of what is there, the sidecar last."""
+    frames: dict[str, LedgerCounts]
+    """The account of each camera."""
+    problems: tuple[str, ...]
+    """What went wrong at the end: closing, verifying, the sidecar."""

@@ -1,0 +1,52 @@
+"""Runs: starting, watching and stopping an acquisition."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from hal.acquisition import FilmPlan, RunStatus
+from hal.base import Record
+from hal.kernel import Event, Lane, Request
+
+
+class StartRun(Request, frozen=True):
+    """Validate a plan and begin it; answers at once with a `RunAccepted`."""
+
+    deadline_s: ClassVar[float] = 60.0
+    plan: FilmPlan
+    directory: str
+    """Folder for the files, made if it is missing."""
+    name: str | None = None
+    """Exactly this file name; None for the next free number."""
+    formats: tuple[str, ...] = ("ome-tiff",)
+    overwrite: bool = False
+    """Whether files of that name may be replaced."""
+    notes: str = ""
+
+
+class RunAccepted(Record, frozen=True):
+    """A run has begun."""
+
+    run_id: str
+    status: RunStatus
+
+
+class CancelRun(Request, frozen=True):
+    """End a run; what is stored stays. Harmless when it is over."""
+
+    lane: ClassVar[Lane] = Lane.URGENT
+    run_id: str
+
+
+class GetRunStatus(Request, frozen=True):
+    """Answers with the `RunStatus` of a run of this session."""
+
+    lane: ClassVar[Lane] = Lane.URGENT
+    run_id: str
+
+
+class RunStatusChanged(Event, frozen=True):
+    """A run has got on, or has ended."""
+
+    run_id: str
+    status: RunStatus

@@ -1,0 +1,1 @@
+"""Acquisition: the module that runs experiments."""

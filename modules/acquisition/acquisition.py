@@ -1,0 +1,178 @@
+"""The acquisition module: runs one plan at a time and tells how it goes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from hal.acquisition import FilmEngine, FilmProgress, RunStatus
+from hal.base import (
+    ErrorRecord,
+    ModuleState,
+    PlanError,
+    StateError,
+    Value,
+    did_you_mean,
+    new_ulid,
+    one_of,
+)
+from hal.kernel import Context, Loop, Module, StopModule, handles
+from hal.messages import (
+    CameraFinished,
+    CancelRun,
+    FramesReceived,
+    FramesStored,
+    GetRunStatus,
+    RecordingFailed,
+    RunAccepted,
+    RunStatusChanged,
+    StartRun,
+)
+from modules.acquisition.microscope import Microscope
+
+STALL_S: Final = 10.0
+PREPARE_S: Final = 40.0
+_KEPT: Final = 100
+
+
+class AcquisitionModule(Module):
+    """Validates plans, runs them in a loop of its own, and reports their status.
+
+    A run is prepared (cameras armed, files created) before `StartRun` is answered, so
+    that whatever is wrong with it is the answer.
+    """
+
+    role = "acquisition"
+
+    def __init__(
+        self, name: str, context: Context, *, deadline_s: float = 5.0, **values: Value
+    ) -> None:
+        super().__init__(name, context, deadline_s=deadline_s, **values)
+        self._engine: FilmEngine | None = None
+        self._past: dict[str, RunStatus] = {}
+
+    @handles(StartRun)
+    def on_start_run(self, msg: StartRun) -> None:
+        """Prepare a run on the worker, then start its engine."""
+        self.require_ready()
+        if self._engine is not None:
+            raise StateError(
+                f"run {self._engine.status.run_id} is going on: one at a time"
+            )
+        cameras = self._cameras(msg)
+        run_id = new_ulid()
+        rig = Microscope(run_id, msg, self)
+        engine = FilmEngine(run_id, msg.plan, cameras, rig, self.clock, self._report)
+        self._engine = engine
+        self.run_job(
+            partial(self._prepare, engine),
+            deadline_s=PREPARE_S + 10.0,
+            then=lambda _: self._go(engine, rig),
+        )
+
+    @handles(CancelRun)
+    def on_cancel(self, msg: CancelRun) -> None:
+        """End a run; returns at once, its status tells the rest."""
+        if self._engine is not None and self._engine.status.run_id == msg.run_id:
+            self._engine.progress.cancel()
+
+    @handles(GetRunStatus)
+    def on_get_status(self, msg: GetRunStatus) -> RunStatus:
+        """Answer with the newest status of a run."""
+        if self._engine is not None and self._engine.status.run_id == msg.run_id:
+            return self._engine.status
+        if msg.run_id in self._past:
+            return self._past[msg.run_id]
+        raise StateError(f"there was no run {msg.run_id} in this session")
+
+    @handles(FramesReceived)
+    def on_frames_received(self, msg: FramesReceived) -> None:
+        """Pass the news to the engine, if it is about its run."""
+        if (progress := self._progress(msg.run_id)) is not None:
+            progress.received(msg.camera, msg.first, msg.last)
+
+    @handles(FramesStored)
+    def on_frames_stored(self, msg: FramesStored) -> None:
+        """Pass the news to the engine, if it is about its run."""
+        if (progress := self._progress(msg.run_id)) is not None:
+            progress.stored(msg.camera, msg.first, msg.last)
+
+    @handles(CameraFinished)
+    def on_camera_finished(self, msg: CameraFinished) -> None:
+        """Pass the news to the engine, if it is about its run."""
+        if (progress := self._progress(msg.run_id)) is not None:
+            progress.ended(msg.camera, msg.frames, msg.error)
+
+    @handles(RecordingFailed)
+    def on_recording_failed(self, msg: RecordingFailed) -> None:
+        """Pass the news to the engine, if it is about its run."""
+        if (progress := self._progress(msg.run_id)) is not None:
+            progress.failed(msg.camera, msg.error)
+
+    @handles(StopModule)
+    def on_stop_module(self, msg: StopModule) -> None:
+        """Cancel the run and give it a moment to wind up."""
+        engine = self._engine
+        if engine is None:
+            super().on_stop_module(msg)
+            return
+        engine.progress.cancel()
+        self.run_job(
+            lambda: self.clock.wait(engine.ended, self.deadline_s),
+            deadline_s=self.deadline_s + 1.0,
+            what="wait for the run to end",
+            then=lambda _: self.set_state(ModuleState.STOPPED),
+        )
+
+    def _cameras(self, msg: StartRun) -> tuple[str, ...]:
+        known = self.context.names_of_role("camera")
+        if not known:
+            raise PlanError("there is no camera: a film needs a module of that role")
+        for name in msg.plan.cameras:
+            if name not in known:
+                raise PlanError(
+                    f"there is no camera '{name}': expected one of {one_of(known)}"
+                    f"{did_you_mean(name, known)}"
+                )
+        return msg.plan.cameras or known
+
+    def _progress(self, run_id: str) -> FilmProgress | None:
+        """Return the account of the run of that id; late news of others is ignored."""
+        if self._engine is None or self._engine.status.run_id != run_id:
+            return None
+        return self._engine.progress
+
+    def _prepare(self, engine: FilmEngine) -> None:
+        try:
+            engine.prepare(PREPARE_S)
+        except BaseException:
+            self.post_own(self._forget_engine)
+            raise
+
+    def _go(self, engine: FilmEngine, rig: Microscope) -> RunAccepted:
+        def run(loop: Loop) -> None:
+            rig.beat = loop.beat
+            engine.run(loop.beat)
+
+        self.run_loop(
+            run, stall_s=STALL_S, what="run", on_end=partial(self._run_ended, engine)
+        )
+        return RunAccepted(engine.status.run_id, engine.status)
+
+    def _run_ended(
+        self, engine: FilmEngine, _loop: Loop, error: ErrorRecord | None
+    ) -> None:
+        status = engine.status
+        if error is not None:
+            status = engine.abandon(error)
+            self._report(status)
+        self._past[status.run_id] = status
+        while len(self._past) > _KEPT:
+            del self._past[next(iter(self._past))]
+        self._forget_engine()
+
+    def _forget_engine(self) -> None:
+        self._engine = None
+
+    def _report(self, status: RunStatus) -> None:
+        self.send(RunStatusChanged(status.run_id, status))

@@ -1,0 +1,128 @@
+"""The microscope as the engine sees it: every call is a message with a deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from hal.acquisition import FinishedFilm
+from hal.base import HalError, StateError, get_logger
+from hal.kernel import DescribeParameters, Module, ParameterList, Request
+from hal.messages import (
+    ArmCamera,
+    CameraArmed,
+    FinishRecording,
+    GetStagePosition,
+    OpenRecording,
+    RecordingFinished,
+    RecordingOpened,
+    StagePosition,
+    StartCamera,
+    StartRun,
+    StopCamera,
+)
+
+_SLICE_S: Final = 0.5
+
+R = TypeVar("R")
+log = get_logger(module="acquisition")
+
+
+class Microscope:
+    """A `Rig` made of modules.
+
+    Runs on: worker while a run is prepared, then the engine's loop.
+    """
+
+    def __init__(self, run_id: str, request: StartRun, module: Module) -> None:
+        self.run_id = run_id
+        self.beat: Callable[[], None] = lambda: None
+        """Called while waiting, so that the watchdog sees the engine alive."""
+        self._request = request
+        self._module = module
+        self._armed: dict[str, CameraArmed] = {}
+
+    def arm(self, camera: str, frames: int | None) -> float:
+        """Get a camera ready; return its exposure time in seconds."""
+        armed = self._ask(ArmCamera(self.run_id, frames), camera, CameraArmed)
+        self._armed[camera] = armed
+        return armed.exposure_s
+
+    def open_recording(self) -> tuple[str, ...]:
+        """Create the files; return their paths."""
+        opened = self._ask(
+            OpenRecording(
+                run_id=self.run_id,
+                cameras=tuple(self._armed.values()),
+                frames=self._request.plan.frames,
+                directory=self._request.directory,
+                name=self._request.name,
+                formats=self._request.formats,
+                overwrite=self._request.overwrite,
+                notes=self._request.notes,
+                stage_um=self._stage_um(),
+                parameters=self._parameters(),
+            ),
+            None,
+            RecordingOpened,
+        )
+        return opened.files
+
+    def start(self, camera: str) -> None:
+        """Let an armed camera expose."""
+        self._send(StartCamera(self.run_id), camera)
+
+    def stop(self, camera: str) -> None:
+        """End a camera's film and wait until it stands still."""
+        self._send(StopCamera(self.run_id), camera)
+
+    def finish_recording(self, state: str, drain_s: float) -> FinishedFilm:
+        """Store what is on its way, close, verify, and write the sidecar."""
+        done = self._ask(
+            FinishRecording(self.run_id, state, drain_s), None, RecordingFinished
+        )
+        return FinishedFilm(done.files, done.frames, done.problems)
+
+    def _stage_um(self) -> tuple[float, float] | None:
+        """Where the stage is; None where there is none, or several, or it is silent."""
+        stages = self._module.context.names_of_role("stage")
+        if len(stages) != 1:
+            return None
+        try:
+            at = self._ask(GetStagePosition(), stages[0], StagePosition)
+        except HalError as exc:
+            log.warning("stage position unknown", why=str(exc))
+            return None
+        return at.x_um, at.y_um
+
+    def _parameters(self) -> tuple[ParameterList, ...]:
+        """All modules' parameters; a module that does not answer is left out, noted."""
+        found = []
+        for name in self._module.context.names():
+            if name == self._module.name:
+                # The acquisition module's worker may be the one that is asking.
+                found.append(ParameterList(name, "", False, self._module.specs()))
+                continue
+            try:
+                found.append(self._ask(DescribeParameters(), name, ParameterList))
+            except HalError as exc:
+                log.warning("parameters unknown", of=name, why=str(exc))
+        return tuple(found)
+
+    def _ask(self, message: Request, to: str | None, expected: type[R]) -> R:
+        answer = self._send(message, to)
+        if not isinstance(answer, expected):
+            raise StateError(
+                f"{to or 'the receiver'} answered {type(answer).__name__}, "
+                f"expected {expected.__name__}"
+            )
+        return answer
+
+    def _send(self, message: Request, to: str | None) -> Any:
+        delivery = self._module.context.broker.send(
+            message, principal=self._module.name, to=to
+        )
+        # The watchdog ends the delivery at its deadline; meanwhile the engine beats.
+        while not delivery.wait(_SLICE_S):
+            self.beat()
+        return delivery.result()

@@ -1,0 +1,1 @@
+"""Cameras: the module that speaks for any camera driver."""

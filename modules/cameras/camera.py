@@ -1,0 +1,148 @@
+"""The camera module: takes films into a ring of frames."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from hal.base import ErrorRecord, Float, StateError
+from hal.devices import Camera
+from hal.frames import FrameRing, FrameRings
+from hal.kernel import DeviceModule, Loop, handles
+from hal.messages import (
+    ArmCamera,
+    CameraArmed,
+    CameraFinished,
+    FramesReceived,
+    StartCamera,
+    StopCamera,
+)
+from modules.cameras.grab import Grab
+
+STALL_S: Final = 5.0
+"""A driver call of the grab loop may take this long beyond the exposure time."""
+
+
+class CameraModule(DeviceModule[Camera]):
+    """Owns one camera; its frames go into a ring of the camera's name.
+
+    A film is armed, started, and ends by itself or by `StopCamera`.
+    """
+
+    role = "camera"
+    driver_kind: ClassVar[type[Any]] = Camera
+
+    block_s = Float(
+        30.0,
+        unit="s",
+        low=0.1,
+        high=3600.0,
+        help="How long a full ring may hold up the camera before the film fails.",
+    )
+
+    _run_id = ""
+    _frames: int | None = None
+    _ring: FrameRing | None = None
+    _grab: Grab | None = None
+
+    @handles(ArmCamera)
+    def on_arm(self, msg: ArmCamera) -> None:
+        """Make the ring for a film; on the worker, because its memory takes a while."""
+        camera = self.device
+        if self._grab is not None:
+            raise StateError(f"{self.name} is busy with run {self._run_id}")
+        rings = self.context.service(FrameRings)
+
+        def make_ring() -> FrameRing:
+            rings.remove(self.name)
+            return rings.create(self.name, camera.frame_shape, camera.dtype)
+
+        self.run_job(make_ring, then=lambda ring: self._armed(msg, ring))
+
+    def _armed(self, msg: ArmCamera, ring: FrameRing) -> CameraArmed:
+        camera = self._driver
+        self._ring, self._run_id, self._frames = ring, msg.run_id, msg.frames
+        height, width = camera.frame_shape
+        x_px, y_px, _, _ = camera.roi
+        return CameraArmed(
+            camera=self.name,
+            height=height,
+            width=width,
+            dtype=camera.dtype.name,
+            exposure_s=camera.exposure_s,
+            pixel_size_um=camera.pixel_size_um * camera.binning,
+            binning=camera.binning,
+            roi_x_px=x_px,
+            roi_y_px=y_px,
+            extension=camera.extension,
+            simulated=camera.is_simulated,
+        )
+
+    @handles(StartCamera)
+    def on_start_camera(self, msg: StartCamera) -> None:
+        """Start the grab loop."""
+        camera = self.device
+        if self._ring is None or msg.run_id != self._run_id or self._grab is not None:
+            raise StateError(f"{self.name} is not armed for run {msg.run_id}")
+        self._grab = Grab(
+            self.name,
+            camera,
+            self._ring,
+            run_id=self._run_id,
+            frames=self._frames,
+            block_s=self.block_s,
+            clock=self.clock,
+            tell=self._tell,
+        )
+        self.run_loop(
+            self._grab.run,
+            stall_s=STALL_S + 2 * camera.exposure_s,
+            what="grab frames",
+            on_end=self._grab_ended,
+            serves_jobs=True,
+        )
+
+    @handles(StopCamera)
+    def on_stop_camera(self, msg: StopCamera) -> None:
+        """End the film of that run; completes when the camera stands still."""
+        if msg.run_id != self._run_id:
+            return
+        self._run_id = ""
+        if self._grab is None:
+            self._drop_ring()
+            return
+        for loop in self.loops:
+            loop.stop()
+        self._driver.halt()
+        # Jobs of this module are not served by a loop that is to end, so this one
+        # runs, and the message completes, once the loop has ended.
+        deadline_s = STALL_S + 2 * self._driver.exposure_s
+        self.run_job(
+            lambda: None, deadline_s=deadline_s, what="wait for the grab loop to end"
+        )
+
+    def _tell(self, batch: FramesReceived) -> None:
+        """Tell of frames that have come; runs on the camera thread."""
+        self.context.trace.record(
+            "frames",
+            camera=self.name,
+            run=batch.run_id,
+            first=batch.first,
+            last=batch.last,
+            step="received",
+        )
+        self.send(batch)
+
+    def _grab_ended(self, _loop: Loop, error: ErrorRecord | None) -> None:
+        grab, self._grab = self._grab, None
+        assert grab is not None
+        assert self._ring is not None
+        text = "" if error is None else error.text
+        if error is not None:
+            self.log.error("film failed", run=grab.run_id, why=text)
+        # The loop ends the ring itself, unless it hangs.
+        self._ring.end(text or None)
+        self.send(CameraFinished(grab.run_id, self.name, grab.count, text))
+
+    def _drop_ring(self) -> None:
+        self._ring = None
+        self.context.service(FrameRings).remove(self.name)

@@ -1,0 +1,152 @@
+"""The grab loop: from the camera into the ring, every frame accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from hal.base import Clock, DeviceError, Halted, RunError
+from hal.devices import Camera, FrameStamp
+from hal.frames import FrameInfo, FrameRing
+from hal.kernel import Loop
+from hal.messages import FramesReceived
+
+POLL_S: Final = 0.2
+"""The longest single wait, so that a stop and the watchdog are heard."""
+_REPORT_S: Final = 0.1
+
+
+class Grab:
+    """One film of one camera.
+
+    Runs on: `run` camera; `count` any.
+
+    Guarantees:
+        Frames are indexed by the camera's own counter where it has one, so that a
+        frame the camera lost leaves a gap in the index, never a shift.
+        The driver is stopped and the ring ended on every way out.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        driver: Camera,
+        ring: FrameRing,
+        *,
+        run_id: str,
+        frames: int | None,
+        block_s: float,
+        clock: Clock,
+        tell: Callable[[FramesReceived], None],
+    ) -> None:
+        self.run_id = run_id
+        self.count = 0
+        """Frames published so far."""
+        self._camera = camera
+        self._driver = driver
+        self._ring = ring
+        self._frames = frames
+        self._block_s = block_s
+        self._clock = clock
+        self._tell = tell
+        self._next = 0
+        self._batch_first = 0
+        self._last_report_s = clock.monotonic_s()
+
+    def run(self, loop: Loop) -> None:
+        """Take frames until there are enough, or the loop is to end.
+
+        Raises:
+            DeviceError: The camera failed.
+            RunError: A reader held the ring up for too long.
+        """
+        error: str | None = "the grab loop was interrupted"
+        self._driver.start(self._frames)
+        try:
+            while not self._is_complete() and not loop.stopping.is_set():
+                loop.beat()
+                loop.serve_jobs()
+                self._take(loop)
+            error = None
+        except Halted:
+            # `StopCamera` halts the driver, so that a long exposure ends at once.
+            if not loop.stopping.is_set():
+                error = "halted"
+                raise
+            error = None
+        except (DeviceError, RunError) as exc:
+            error = str(exc)
+            raise
+        finally:
+            self._report()
+            try:
+                self._driver.stop()
+            finally:
+                self._ring.end(error)
+
+    def _is_complete(self) -> bool:
+        return self._frames is not None and self._next >= self._frames
+
+    def _take(self, loop: Loop) -> None:
+        slot = self._reserve(loop)
+        if slot is None:
+            return
+        stamp = self._driver.read_into(slot, POLL_S)
+        if stamp is None:
+            self._report()
+            return
+        index = self._index(stamp)
+        if index != self._next:
+            self._report()
+            self._batch_first = index
+        self._ring.put(
+            FrameInfo(
+                camera=self._camera,
+                index=index,
+                event_index=index,
+                hardware_counter=stamp.counter,
+                hardware_s=stamp.hardware_s,
+                host_s=self._clock.monotonic_s(),
+                exposure_s=self._driver.exposure_s,
+                shape=self._ring.shape,
+                dtype=self._ring.dtype.name,
+            )
+        )
+        self._next = index + 1
+        self.count += 1
+        if self._clock.monotonic_s() - self._last_report_s >= _REPORT_S:
+            self._report()
+
+    def _index(self, stamp: FrameStamp) -> int:
+        if stamp.counter is None:
+            return self._next
+        if stamp.counter < self._next:
+            raise DeviceError(
+                f"{self._camera} repeated frame {stamp.counter}: "
+                f"expected {self._next} or later"
+            )
+        return stamp.counter
+
+    def _reserve(self, loop: Loop) -> Any:
+        """Return the next slot, or None when the loop is to end meanwhile."""
+        give_up_s = self._clock.monotonic_s() + self._block_s
+        while (slot := self._ring.reserve(POLL_S)) is None:
+            loop.beat()
+            if loop.stopping.is_set():
+                return None
+            if self._clock.monotonic_s() > give_up_s:
+                lag = self._ring.lagging()
+                who = f"{lag.reader} is {lag.behind} frames behind" if lag else "full"
+                raise RunError(
+                    f"{self._camera} was held up for {self._block_s:g} s: {who}; "
+                    f"{self.count} frames were taken"
+                )
+        return slot
+
+    def _report(self) -> None:
+        """Tell of the frames published since the last report."""
+        self._last_report_s = self._clock.monotonic_s()
+        if self._next > self._batch_first:
+            first, last = self._batch_first, self._next - 1
+            self._batch_first = self._next
+            self._tell(FramesReceived(self.run_id, self._camera, first, last))

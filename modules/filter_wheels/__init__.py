@@ -1,0 +1,1 @@
+"""Filter wheels: the module that speaks for a filter wheel driver."""

@@ -1,0 +1,32 @@
+"""The filter wheel module."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from hal.devices import FilterWheel
+from hal.kernel import DeviceModule, handles
+from hal.messages import FilterWheelMoved, MoveFilterWheel
+
+
+class FilterWheelModule(DeviceModule[FilterWheel]):
+    """Owns one filter wheel and speaks for it; a move completes on arrival."""
+
+    role = "filter_wheel"
+    driver_kind: ClassVar[type[Any]] = FilterWheel
+
+    @handles(MoveFilterWheel)
+    def on_move(self, msg: MoveFilterWheel) -> None:
+        """Bring a filter into the light; answers with its slot."""
+        wheel = self.device
+
+        def move() -> int:
+            wheel.move_to(msg.filter)
+            return wheel.slot()
+
+        deadline_s = wheel.move_timeout_s + self.deadline_s
+        self.run_job(move, deadline_s=deadline_s, then=self._arrived)
+
+    def _arrived(self, slot: int) -> int:
+        self.send(FilterWheelMoved(self.name, slot, self._driver.names[slot - 1]))
+        return slot

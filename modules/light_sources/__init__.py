@@ -1,0 +1,1 @@
+"""Light: the modules that speak for light sources and shutters."""

@@ -1,0 +1,1 @@
+"""Recorder: the module that writes films to disk."""

@@ -1,0 +1,95 @@
+"""The recorder module: the only one that writes films."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from hal.base import ErrorRecord, StateError
+from hal.frames import FrameRings
+from hal.kernel import Loop, Module, StopModule, handles
+from hal.messages import (
+    FinishRecording,
+    FramesStored,
+    OpenRecording,
+    RecordingFailed,
+    RecordingOpened,
+)
+from modules.recorder.recording import Recording
+from modules.recorder.track import Track
+
+STALL_S: Final = 60.0
+"""So long a single write may take before the recorder counts as hung."""
+
+
+class RecorderModule(Module):
+    """Stores every frame of every camera of a run, and proves it.
+
+    One film at a time; each camera's frames are written on a thread of their own.
+    """
+
+    role = "recorder"
+
+    _recording: Recording | None = None
+    _stopping = False
+
+    @handles(OpenRecording)
+    def on_open(self, msg: OpenRecording) -> None:
+        """Create the files and begin to follow the rings."""
+        self.require_ready()
+        if self._recording is not None:
+            raise StateError(f"still recording run {self._recording.run_id}")
+        rings = self.context.service(FrameRings)
+        self.run_job(
+            partial(Recording.open, msg, rings, self.clock, self._tell),
+            deadline_s=20.0,
+            then=self._opened,
+        )
+
+    @handles(FinishRecording)
+    def on_finish(self, msg: FinishRecording) -> None:
+        """Bring the film to its end; answers with a `RecordingFinished`."""
+        recording = self._recording
+        if recording is None or recording.run_id != msg.run_id:
+            raise StateError(f"there is no recording of run {msg.run_id}")
+        self._recording = None
+        self.run_job(
+            partial(recording.finish, msg.state, msg.drain_s, lambda: self._stopping),
+            deadline_s=msg.deadline_s,
+        )
+
+    @handles(StopModule)
+    def on_stop_module(self, msg: StopModule) -> None:
+        self._stopping = True
+        super().on_stop_module(msg)
+
+    def _opened(self, recording: Recording) -> RecordingOpened:
+        self._recording = recording
+        for track in recording.tracks:
+            self.run_loop(
+                track.run,
+                stall_s=STALL_S,
+                what=f"record {track.camera}",
+                on_end=partial(self._track_ended, track),
+            )
+        return RecordingOpened(recording.base, recording.files)
+
+    def _tell(self, batch: FramesStored) -> None:
+        """Acknowledge stored frames; runs on the thread that wrote them."""
+        self.context.trace.record(
+            "frames",
+            camera=batch.camera,
+            run=batch.run_id,
+            first=batch.first,
+            last=batch.last,
+            step="stored",
+        )
+        self.send(batch)
+
+    def _track_ended(
+        self, track: Track, _loop: Loop, error: ErrorRecord | None
+    ) -> None:
+        if error is not None:
+            track.give_up()
+            self.log.error("recording failed", camera=track.camera, why=error.text)
+            self.send(RecordingFailed(track.run_id, track.camera, error.text))

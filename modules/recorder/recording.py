@@ -1,0 +1,220 @@
+"""One film: its name, its tracks, its sidecar."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from hal.base import Clock, StorageError, get_logger
+from hal.frames import FrameRings, LosslessReader
+from hal.kernel import versions
+from hal.messages import CameraArmed, FramesStored, OpenRecording, RecordingFinished
+from hal.storage import (
+    FilmDescription,
+    FrameWriter,
+    Reservation,
+    Sidecar,
+    check_output,
+    film_bytes,
+    make_writer,
+    reserve_film,
+    section,
+    write_sidecar,
+    writer_class,
+)
+from modules.recorder.track import Track
+
+log = get_logger(module="recorder")
+
+
+class Recording:
+    """The files of one film, from their creation to the verified end.
+
+    Runs on: worker, except that the first frame's sidecar is written by its track.
+
+    Guarantees:
+        A recording that cannot be opened leaves nothing behind.
+        The sidecar exists from the first stored frame on, and says `running` until the
+        end has been written.
+    """
+
+    def __init__(
+        self, request: OpenRecording, reservation: Reservation, clock: Clock
+    ) -> None:
+        self.run_id = request.run_id
+        self.tracks: tuple[Track, ...] = ()
+        self._request = request
+        self._reservation = reservation
+        self._clock = clock
+        self._started_s = clock.monotonic_s()
+        self._started_wall_s = clock.wall_s()
+
+    @classmethod
+    def open(
+        cls,
+        request: OpenRecording,
+        rings: FrameRings,
+        clock: Clock,
+        tell: Callable[[FramesStored], None],
+    ) -> Recording:
+        """Create all files and take a place in every ring.
+
+        Raises:
+            BadInput: Folder, name or format cannot be used, or there is no space.
+            OutputExists: A file of that name exists.
+            StorageError: The files could not be created.
+        """
+        suffixes = [s for name in request.formats for s in writer_class(name).suffixes]
+        needed = sum(_needed_bytes(camera, request) for camera in request.cameras)
+        # Undone in reverse order, unless all of it succeeded.
+        with contextlib.ExitStack() as undo:
+            folder = Path(request.directory)
+            output = check_output(folder, needed)
+            undo.callback(output.undo)
+            reservation = reserve_film(
+                folder,
+                {camera.camera: camera.extension for camera in request.cameras},
+                suffixes,
+                name=request.name,
+                overwrite=request.overwrite,
+            )
+            undo.callback(reservation.release)
+            recording = cls(request, reservation, clock)
+            recording.tracks = tuple(
+                recording._make_track(camera, rings, tell, undo)
+                for camera in request.cameras
+            )
+            undo.pop_all()
+        return recording
+
+    @property
+    def base(self) -> str:
+        """Name of the film."""
+        return self._reservation.names.base
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Full paths of all files, the sidecar last."""
+        paths = [
+            path for track in self.tracks for w in track.writers for path in w.files
+        ]
+        return tuple(str(path) for path in [*paths, self._reservation.names.sidecar])
+
+    def finish(
+        self, state: str, drain_s: float, should_stop: Callable[[], bool]
+    ) -> RecordingFinished:
+        """Wait for the tracks, verify them, and write the sidecar."""
+        problems: list[str] = []
+        give_up_s = self._clock.monotonic_s() + drain_s
+        for track in self.tracks:
+            left_s = max(0.0, give_up_s - self._clock.monotonic_s())
+            if not self._clock.wait(track.done, left_s):
+                track.give_up()
+                problems.append(f"{track.camera}: the end of the film never came")
+                self._clock.wait(track.done, 1.0)
+            problems += track.verify(should_stop)
+        counts = {track.camera: track.ledger.snapshot() for track in self.tracks}
+        if any(count.stored for count in counts.values()):
+            incomplete = [c for c in counts.values() if not c.complete]
+            try:
+                self._write_sidecar(
+                    "error" if incomplete and state == "done" else state
+                )
+            except StorageError as exc:
+                problems.append(str(exc))
+        else:
+            self._reservation.release()
+        present = tuple(file for file in self.files if Path(file).exists())
+        return RecordingFinished(present, counts, tuple(problems))
+
+    def _first_frame(self) -> None:
+        """Write the sidecar as soon as there is something to describe."""
+        try:
+            self._write_sidecar("running")
+        except StorageError as exc:
+            log.warning("sidecar not written yet", why=str(exc))
+
+    def _make_track(
+        self,
+        camera: CameraArmed,
+        rings: FrameRings,
+        tell: Callable[[FramesStored], None],
+        undo: contextlib.ExitStack,
+    ) -> Track:
+        reader: LosslessReader = rings.get(camera.camera).open_reader(
+            "recorder", from_start=True
+        )
+        undo.callback(reader.close)
+        description = self._describe(camera)
+        writers: list[FrameWriter] = []
+        for name in self._request.formats:
+            writer = make_writer(
+                name,
+                self._reservation.names.base_path(camera.camera),
+                description,
+                overwrite=self._request.overwrite,
+            )
+            writer.open()
+            undo.callback(writer.abort)
+            writers.append(writer)
+        return Track(
+            self.run_id,
+            description,
+            reader,
+            tuple(writers),
+            clock=self._clock,
+            tell=tell,
+            first_frame=self._first_frame,
+        )
+
+    def _describe(self, camera: CameraArmed) -> FilmDescription:
+        return FilmDescription(
+            camera=camera.camera,
+            shape=(camera.height, camera.width),
+            dtype=camera.dtype,
+            planned=self._request.frames,
+            exposure_s=camera.exposure_s,
+            pixel_size_um=camera.pixel_size_um,
+            binning=camera.binning,
+            roi_x_px=camera.roi_x_px,
+            roi_y_px=camera.roi_y_px,
+            stage_um=self._request.stage_um,
+            started_wall_s=self._started_wall_s,
+            run_id=self.run_id,
+            simulated=self._simulated,
+            software=versions(),
+            notes=self._request.notes,
+        )
+
+    @property
+    def _simulated(self) -> bool:
+        return any(module.simulated for module in self._request.parameters)
+
+    def _write_sidecar(self, state: str) -> None:
+        counts = tuple(track.ledger.snapshot() for track in self.tracks)
+        software = versions()
+        sidecar = Sidecar(
+            run_id=self.run_id,
+            state=state,
+            frames=min(count.stored for count in counts),
+            started_wall_s=self._started_wall_s,
+            duration_s=self._clock.monotonic_s() - self._started_s,
+            simulated=self._simulated,
+            software={"hal": software["halscope"], **software},
+            files=tuple(Path(file).name for file in self.files[:-1]),
+            notes=self._request.notes,
+            stage_um=self._request.stage_um,
+            ledgers=counts,
+            sections=tuple(
+                section(module.module, module.specs)
+                for module in self._request.parameters
+            ),
+        )
+        write_sidecar(self._reservation.names.sidecar, sidecar)
+
+
+def _needed_bytes(camera: CameraArmed, request: OpenRecording) -> int:
+    shape = (camera.height, camera.width)
+    per_format = film_bytes(shape, camera.dtype, request.frames or 0)
+    return per_format * len(request.formats)

@@ -1,0 +1,1 @@
+"""Settings: parameters of all modules, changed together."""

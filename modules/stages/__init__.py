@@ -1,0 +1,1 @@
+"""Stages: the modules that speak for XY and z stage drivers."""
