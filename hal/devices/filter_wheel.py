@@ -1,0 +1,102 @@
+"""What a filter wheel, turret or slider promises."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+from hal.base import (
+    DeviceError,
+    LimitError,
+    ParameterError,
+    Text,
+    Value,
+    did_you_mean,
+    one_of,
+)
+from hal.devices._motion import MovingDevice
+
+
+class FilterWheel(MovingDevice):
+    """Puts one of several named filters into the light.
+
+    Runs on: worker; `halt` any.
+    """
+
+    filters = Text(help="Names of the filters from slot 1 on, separated by commas.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the filters, from slot 1 on."""
+        return _names(self.filters)
+
+    def move_to(self, slot: int | str) -> None:
+        """Put a filter into the light and return when it is there.
+
+        Polls every 20 ms; `halt` from any thread ends it with `Halted`.
+
+        Args:
+            slot: Number, counted from 1, or name of the filter.
+
+        Raises:
+            LimitError: No such filter; the wheel has not moved.
+            DeviceTimeout: Not arrived within `move_timeout_s`; motion was halted.
+            DeviceError: It came to rest at another slot.
+            StateError: Not open.
+        """
+        self._require_open()
+        target = self._slot_of(slot)
+        self._start(lambda: self._do_start_move(target))
+        self._finish()
+        at = self._do_slot()
+        if at != target:
+            raise DeviceError(
+                f"{type(self).__name__}: stopped at slot {at}, expected {target}",
+                slot=at,
+            )
+
+    def slot(self) -> int:
+        """Return the slot in the light, counted from 1; while moving, the last one.
+
+        Raises:
+            StateError: Not open.
+        """
+        self._require_open()
+        return self._do_slot()
+
+    def check_together(self, values: Mapping[str, Value]) -> None:
+        text = str(values["filters"])
+        names = _names(text)
+        if not all(names) or len(set(names)) != len(names):
+            raise ParameterError(
+                f"filters={text!r}: expected different names, separated by commas"
+            )
+
+    def _slot_of(self, wanted: int | str) -> int:
+        names = self.names
+        if isinstance(wanted, str):
+            if wanted in names:
+                return names.index(wanted) + 1
+            raise LimitError(
+                f"unknown filter '{wanted}': expected one of "
+                f"{one_of(names)}{did_you_mean(wanted, names)}",
+                filter=wanted,
+            )
+        if isinstance(wanted, int) and 1 <= wanted <= len(names):
+            return wanted
+        raise LimitError(
+            f"slot {wanted}: expected 1 to {len(names)} ({', '.join(names)})",
+            slot=wanted,
+        )
+
+    @abstractmethod
+    def _do_start_move(self, slot: int) -> None:
+        """Order the move; the slot exists; return at once."""
+
+    @abstractmethod
+    def _do_slot(self) -> int:
+        """Ask which slot, counted from 1, is in the light."""
+
+
+def _names(filters: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in filters.split(","))
