@@ -1,0 +1,33 @@
+"""For every test: nothing may be left behind, and a crash shows its stacks."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import sys
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from tests.leaks import PATIENCE_S, Footprint
+
+settings.register_profile("hal", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "hal")
+
+if not faulthandler.is_enabled() and sys.__stderr__ is not None:
+    faulthandler.enable(sys.__stderr__)
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing_behind() -> Iterator[None]:
+    """Fail the test that leaves a thread, process, shared memory or open port."""
+    before = Footprint.now()
+    yield
+    leaks = before.lasting_leaks()
+    if leaks:
+        pytest.fail(
+            f"left behind {PATIENCE_S:.0f} s after the test:\n  " + "\n  ".join(leaks),
+            pytrace=False,
+        )
