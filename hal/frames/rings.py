@@ -1,0 +1,125 @@
+"""All rings of one process, within one budget of memory."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import numpy.typing as npt
+
+from hal.base import BadInput, Clock, StateError, one_of
+from hal.frames._slots import MIN_SLOTS
+from hal.frames.ring import FrameRing
+
+_USUAL_BYTES = 64 * 2**20
+_USUAL_FRAMES = 8
+_MOST_SLOTS = 4096
+
+
+class FrameRings:
+    """Finds a ring by name, and keeps their sum below a stated size.
+
+    Runs on: any.
+    """
+
+    def __init__(self, budget_bytes: int, clock: Clock | None = None) -> None:
+        """Create no ring yet.
+
+        Args:
+            budget_bytes: Most memory all rings together may take.
+            clock: Given to every ring.
+        """
+        self.budget_bytes = budget_bytes
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._rings: dict[str, FrameRing] = {}
+
+    @property
+    def used_bytes(self) -> int:
+        """Memory of all rings."""
+        with self._lock:
+            return self._used_bytes()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all rings, in the order they were created."""
+        with self._lock:
+            return tuple(self._rings)
+
+    def create(
+        self,
+        name: str,
+        shape: tuple[int, int],
+        dtype: npt.DTypeLike,
+        slots: int | None = None,
+    ) -> FrameRing:
+        """Return a new ring.
+
+        Args:
+            name: Usually that of the camera.
+            shape: `(height, width)` of every frame.
+            dtype: Type of a pixel.
+            slots: How many frames it holds; by default about 64 MB of them, at least
+                8, but no more than the budget has left.
+
+        Raises:
+            BadInput: It does not fit the budget, or the machine has not the memory.
+            StateError: There is a ring of that name.
+        """
+        frame_bytes = max(1, shape[0] * shape[1] * np.dtype(dtype).itemsize)
+        with self._lock:
+            if name in self._rings:
+                raise StateError(f"there is a ring '{name}' already")
+            left = self.budget_bytes - self._used_bytes()
+            if slots is None:
+                usual = max(_USUAL_FRAMES, _USUAL_BYTES // frame_bytes)
+                affordable = max(MIN_SLOTS, left // frame_bytes)
+                slots = min(usual, affordable, _MOST_SLOTS)
+            need = slots * frame_bytes
+            if need > left:
+                raise BadInput(
+                    f"camera '{name}': {slots} frames of {shape[1]}x{shape[0]} px "
+                    f"{np.dtype(dtype).name} need {_mb(need)}, but of the "
+                    f"{_mb(self.budget_bytes)} budget for frames {_mb(left)} are left; "
+                    "raise the budget, or choose a smaller region or more binning"
+                )
+            try:
+                ring = FrameRing(name, shape, dtype, slots, self._clock)
+            except MemoryError as exc:
+                raise BadInput(
+                    f"camera '{name}': this machine has no {_mb(need)} of memory for "
+                    f"{slots} frames of {shape[1]}x{shape[0]} px"
+                ) from exc
+            self._rings[name] = ring
+            return ring
+
+    def get(self, name: str) -> FrameRing:
+        """Return the ring of that name.
+
+        Raises:
+            StateError: There is none.
+        """
+        with self._lock:
+            ring = self._rings.get(name)
+            if ring is None:
+                raise StateError(
+                    f"there is no ring '{name}'; there are: {one_of(self._rings)}"
+                )
+            return ring
+
+    def remove(self, name: str) -> None:
+        """End the ring of that name, if there is one, and forget it.
+
+        Its memory returns when the last reader has closed and let go of its frames.
+        """
+        with self._lock:
+            ring = self._rings.pop(name, None)
+        if ring is not None:
+            ring.end()
+
+    def _used_bytes(self) -> int:
+        return sum(ring.nbytes for ring in self._rings.values())
+
+
+def _mb(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"

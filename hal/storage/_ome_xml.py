@@ -1,0 +1,144 @@
+"""The OME-XML of one film (schema 2016-06): one image of T frames, one channel.
+
+Source: https://docs.openmicroscopy.org/ome-model/ ; checked by the tests with
+ome-types, which validates against the published schema.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from xml.etree import ElementTree as ET
+
+from hal.base import iso_utc
+from hal.storage.description import FilmDescription
+
+_NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+_SCHEMA = "http://www.w3.org/2001/XMLSchema-instance"
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_COUNT_MARK = "0123456789"
+_COUNT_DIGITS = 12
+
+PIXEL_TYPES = {
+    "uint8": "uint8",
+    "uint16": "uint16",
+    "uint32": "uint32",
+    "int8": "int8",
+    "int16": "int16",
+    "int32": "int32",
+    "float32": "float",
+    "float64": "double",
+}
+"""Name in OME by name in numpy."""
+
+
+class OmeXml(NamedTuple):
+    """The document, and the one field in it that changes while frames come in."""
+
+    before: bytes
+    after: bytes
+
+    def text(self, frames: int) -> bytes:
+        """Return the whole document; its length is the same for any count."""
+        return self.before + count_field(frames) + self.after
+
+
+def xml_text(text: str) -> str:
+    """Return `text` with what no XML may contain replaced by a question mark."""
+    return _NOT_XML.sub("?", text)
+
+
+def count_field(frames: int) -> bytes:
+    """Return the frame count as an attribute value, its end quote and spaces.
+
+    Spaces between attributes mean nothing, spaces inside the quotes trip readers.
+    """
+    return f'{max(1, frames)}"'.encode("ascii").ljust(_COUNT_DIGITS + 1)
+
+
+def ome_xml(description: FilmDescription, name: str) -> OmeXml:
+    """Describe a film; every plane of the file belongs to it, in order of time."""
+    height, width = description.shape
+    root = ET.Element(
+        "OME",
+        {
+            "xmlns": _NAMESPACE,
+            "xmlns:xsi": _SCHEMA,
+            "xsi:schemaLocation": f"{_NAMESPACE} {_NAMESPACE}/ome.xsd",
+            "Creator": "HAL",
+        },
+    )
+    instrument = ET.SubElement(root, "Instrument", ID="Instrument:0")
+    ET.SubElement(
+        instrument, "Detector", ID="Detector:0:0", Model=xml_text(description.camera)
+    )
+    image = ET.SubElement(root, "Image", ID="Image:0", Name=xml_text(name))
+    ET.SubElement(image, "AcquisitionDate").text = _date(description.started_wall_s)
+    if description.simulated:
+        ET.SubElement(image, "Description").text = "Simulated data"
+    ET.SubElement(image, "InstrumentRef", ID="Instrument:0")
+    pixels = ET.SubElement(
+        image,
+        "Pixels",
+        {
+            "ID": "Pixels:0",
+            "DimensionOrder": "XYZCT",
+            "Type": PIXEL_TYPES[description.dtype],
+            "SizeX": str(width),
+            "SizeY": str(height),
+            "SizeZ": "1",
+            "SizeC": "1",
+            "SizeT": _COUNT_MARK,
+            "BigEndian": "false",
+        },
+    )
+    if description.pixel_size_um is not None:
+        # The default unit of both is the micrometre.
+        pixels.set("PhysicalSizeX", repr(description.pixel_size_um))
+        pixels.set("PhysicalSizeY", repr(description.pixel_size_um))
+    if description.frame_interval_s is not None:
+        pixels.set("TimeIncrement", repr(description.frame_interval_s))
+    channel = ET.SubElement(pixels, "Channel", ID="Channel:0:0", SamplesPerPixel="1")
+    channel.set("Name", xml_text(description.camera))
+    ET.SubElement(channel, "DetectorSettings", ID="Detector:0:0")
+    # Without attributes: all IFDs of the file, in order.
+    ET.SubElement(pixels, "TiffData")
+    plane = ET.SubElement(pixels, "Plane", TheZ="0", TheC="0", TheT="0")
+    plane.set("ExposureTime", repr(description.exposure_s))
+    if description.stage_um is not None:
+        for axis, position_um in zip("XY", description.stage_um, strict=True):
+            plane.set(f"Position{axis}", repr(position_um))
+            plane.set(f"Position{axis}Unit", "µm")
+    ET.SubElement(image, "AnnotationRef", ID="Annotation:0")
+    _annotate(root, description)
+    # ASCII with character references: right for any reader, whatever it assumes.
+    document = ET.tostring(root, encoding="us-ascii", xml_declaration=True)
+    before, _mark, after = document.partition(f'SizeT="{_COUNT_MARK}"'.encode("ascii"))
+    return OmeXml(before + b'SizeT="', after)
+
+
+def _annotate(root: ET.Element, description: FilmDescription) -> None:
+    """Add what OME has no field for, as named values."""
+    annotations = ET.SubElement(root, "StructuredAnnotations")
+    mapping = ET.SubElement(
+        annotations, "MapAnnotation", ID="Annotation:0", Namespace="hal/film"
+    )
+    value = ET.SubElement(mapping, "Value")
+    height, width = description.shape
+    facts = {
+        "run_id": description.run_id,
+        "camera": description.camera,
+        "simulated": "true" if description.simulated else "false",
+        "planned_frames": "" if description.planned is None else description.planned,
+        "exposure_s": description.exposure_s,
+        "binning": description.binning,
+        "roi_px": f"{description.roi_x_px},{description.roi_y_px},{width},{height}",
+        "notes": description.notes,
+    }
+    facts |= {f"software.{k}": version for k, version in description.software.items()}
+    for key, fact in facts.items():
+        ET.SubElement(value, "M", K=xml_text(key)).text = xml_text(str(fact))
+
+
+def _date(wall_s: float) -> str:
+    return iso_utc(wall_s).replace("+00:00", "Z")

@@ -1,0 +1,125 @@
+"""One file being written: created without harm, written whole, cut back exactly."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+from pathlib import Path
+
+from hal.base import DiskFull, OutputExists, StorageError
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+def storage_error(exc: OSError, path: Path, doing: str, stored: int) -> StorageError:
+    """Return the error of our tree for a failed write.
+
+    Args:
+        exc: What the system said.
+        path: The file concerned.
+        doing: What was tried, as in "write frame 12".
+        stored: Frames that are in the file and readable.
+    """
+    if exc.errno in _NO_SPACE:
+        return DiskFull(
+            f"{path}: no space left to {doing}; "
+            f"{stored} frames are stored and readable",
+            file=str(path),
+            stored=stored,
+        )
+    return StorageError(
+        f"{path}: could not {doing}: {exc.strerror or exc}; "
+        f"{stored} frames are stored and readable",
+        file=str(path),
+        stored=stored,
+    )
+
+
+class OutputFile:
+    """A file written without buffers, so that what was written survives a SIGKILL.
+
+    To replace an old file it is first written under a name of its own
+    (`movie.dax.new`) and takes the place of the old one when the caller says that the
+    new film has really begun.
+
+    Runs on: one thread at a time. Methods raise OSError, as the system said it.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool) -> None:
+        self.path = path
+        self._overwrite = overwrite
+        self._at = path
+        self._file: io.FileIO | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be written to."""
+        return self._file is not None
+
+    def create(self) -> None:
+        """Create the file, empty.
+
+        Raises:
+            OutputExists: There is a file of that name, or a folder.
+        """
+        if self._overwrite and not self.path.is_dir():
+            self._at = self.path.with_name(self.path.name + ".new")
+            # What an interrupted overwrite left behind before its first frame.
+            self._at.unlink(missing_ok=True)
+        try:
+            self._file = io.FileIO(self._at, "xb")
+        except FileExistsError as exc:
+            raise OutputExists(
+                f"{self.path} exists and is not replaced: choose another name, "
+                "or allow to overwrite"
+            ) from exc
+
+    def take_place(self) -> None:
+        """Replace the old file by this one; nothing to do when there was none."""
+        if self._at == self.path:
+            return
+        # Closed meanwhile, because Windows renames no open file.
+        self._open_file().close()
+        try:
+            os.replace(self._at, self.path)
+            self._at = self.path
+        finally:
+            self._file = io.FileIO(self._at, "r+b")
+
+    def write_at(self, offset: int, *chunks: bytes | memoryview) -> None:
+        """Hand all chunks, one after the other from `offset`, to the kernel."""
+        file = self._open_file()
+        file.seek(offset)
+        for chunk in chunks:
+            left = memoryview(chunk).cast("B")
+            while left:
+                # A full disk first writes less than asked; only the next call fails.
+                written = file.write(left)
+                if not written:
+                    raise OSError(errno.EIO, "the system wrote nothing")
+                left = left[written:]
+
+    def cut(self, size: int) -> None:
+        """Shorten the file to `size` bytes."""
+        self._open_file().truncate(size)
+
+    def sync(self) -> None:
+        """Return when the device has everything: survives a power cut."""
+        os.fsync(self._open_file())
+
+    def close(self) -> None:
+        """Close; harmless when repeated."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def discard(self) -> None:
+        """Close and remove the file; an old one that it was to replace stays."""
+        self.close()
+        self._at.unlink(missing_ok=True)
+
+    def _open_file(self) -> io.FileIO:
+        if self._file is None:
+            raise OSError(errno.EBADF, "the file is not open")
+        return self._file

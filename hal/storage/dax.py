@@ -1,0 +1,68 @@
+"""`.dax` films: raw pixels, with a small text file `.inf` that says how many.
+
+Source of the format: storm-control's film files, as its readers (storm-analysis,
+ImageJ macros, MATLAB scripts) expect them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from hal.frames import FrameInfo, Pixels
+from hal.storage.description import FilmDescription
+from hal.storage.writer import FrameWriter
+
+
+def inf_text(description: FilmDescription, frames: int) -> str:
+    """Return the `.inf` of a film with so many frames: 8 lines, coordinates from 1."""
+    height, width = description.shape
+    binning = description.binning
+    x_start = description.roi_x_px // binning + 1
+    y_start = description.roi_y_px // binning + 1
+    return (
+        f"binning = {binning} x {binning}\n"
+        "data type = 16 bit integers (binary, little endian)\n"
+        f"frame dimensions = {width} x {height}\n"
+        f"number of frames = {frames}\n"
+        f"x_start = {x_start}\n"
+        f"x_end = {x_start + width - 1}\n"
+        f"y_start = {y_start}\n"
+        f"y_end = {y_start + height - 1}\n"
+    )
+
+
+class DaxWriter(FrameWriter):
+    """Frames one after the other, row by row, 16 bit little-endian, nothing else.
+
+    Pixels of 8 bits are widened, values unchanged.
+
+    The `.inf` is written when the film is opened and, in place, after each frame: it
+    is always right, also after a SIGKILL, and its few bytes are there before the disk
+    is full. (It only ever grows, and a write within one page is not torn by a signal.)
+    """
+
+    format = "dax"
+    suffixes = (".dax", ".inf")
+    dtypes: ClassVar[tuple[str, ...]] = ("uint16", "uint8")
+
+    def _do_open(self) -> None:
+        self._write_inf(0)
+
+    def _do_append(self, pixels: Pixels, info: FrameInfo) -> None:
+        data, _ = self._outputs
+        data.write_at(self._data_bytes(), pixels.astype("<u2", copy=False).data)
+        self._write_inf(self._stored + 1)
+
+    def _do_undo(self) -> None:
+        data, _ = self._outputs
+        data.cut(self._data_bytes())
+        self._write_inf(self._stored)
+        self._outputs[1].cut(len(inf_text(self.description, self._stored)))
+
+    def _data_bytes(self) -> int:
+        height, width = self.description.shape
+        return self._stored * height * width * 2
+
+    def _write_inf(self, frames: int) -> None:
+        _, inf = self._outputs
+        inf.write_at(0, inf_text(self.description, frames).encode("ascii"))

@@ -1,0 +1,195 @@
+"""What every film format promises, and how one is chosen by name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from hal.base import BadInput, HalError, StateError, StorageError, get_logger
+from hal.frames import FrameInfo, Pixels
+from hal.storage._output_file import OutputFile, storage_error
+from hal.storage.description import FilmDescription
+
+
+class FrameWriter(ABC):
+    """Writes the film of one camera: `open`, `append` each frame, `finish`.
+
+    Runs on: worker, one thread at a time.
+
+    Guarantees:
+        An existing file is never changed, unless `overwrite`; then the old one goes
+        when the first new frame is stored, not before.
+        When `append` returns, the frame is stored: the kernel has it, and a SIGKILL of
+        this process leaves it readable by the format's usual readers.
+        When `append` raises, the files hold exactly the frames stored before, are
+        readable, and the same frame may be tried again (after making space).
+        A film that ends without a single frame leaves no file.
+    """
+
+    format: ClassVar[str]
+    """Name users type."""
+    suffixes: ClassVar[tuple[str, ...]]
+    """Ending of each file of a film; the first is the one with the pixels."""
+    dtypes: ClassVar[tuple[str, ...]]
+    """Pixel types that can be written."""
+
+    def __init__(
+        self, base_path: Path, description: FilmDescription, *, overwrite: bool = False
+    ) -> None:
+        """Touch no file yet.
+
+        Args:
+            base_path: Folder and name; the format adds its suffixes.
+            description: What goes into the file.
+            overwrite: Whether files of that name may be replaced.
+
+        Raises:
+            BadInput: The format has no such pixels.
+        """
+        if description.dtype not in self.dtypes:
+            raise BadInput(
+                f"camera '{description.camera}': {self.format} has no pixels of type "
+                f"{description.dtype}; expected one of {', '.join(self.dtypes)}"
+            )
+        self.description = description
+        self._dtype = np.dtype(description.dtype)
+        self._outputs = tuple(
+            OutputFile(
+                base_path.with_name(base_path.name + suffix), overwrite=overwrite
+            )
+            for suffix in self.suffixes
+        )
+        self._stored = 0
+        self._is_open = False
+        self._log = get_logger(module="storage")
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of the film, the one with the pixels first."""
+        return tuple(output.path for output in self._outputs)
+
+    @property
+    def stored(self) -> int:
+        """Frames stored so far."""
+        return self._stored
+
+    def open(self) -> None:
+        """Create the files.
+
+        Raises:
+            OutputExists: One of them exists, and `overwrite` is not set.
+            DiskFull, StorageError: They cannot be created; nothing is left behind.
+        """
+        created: list[OutputFile] = []
+        try:
+            for output in self._outputs:
+                output.create()
+                created.append(output)
+            self._do_open()
+        except (OSError, HalError) as exc:
+            for output in created:
+                output.discard()
+            if isinstance(exc, OSError):
+                raise self._error(exc, "create it") from exc
+            raise
+        self._is_open = True
+
+    def append(self, pixels: Pixels, info: FrameInfo) -> None:
+        """Store one frame; when it returns, the frame is in the kernel's hands.
+
+        Raises:
+            DiskFull: No space; what was stored before is readable.
+            StorageError: The system refused otherwise, or the frame does not belong to
+                this film; what was stored before is readable.
+            StateError: Not open.
+        """
+        if not self._is_open:
+            raise StateError(f"{self.files[0]}: not open for frames")
+        if pixels.shape != self.description.shape or pixels.dtype != self._dtype:
+            raise StorageError(
+                f"{self.files[0]}: frame {info.index} is {pixels.shape} "
+                f"{pixels.dtype}, but the film is {self.description.shape} "
+                f"{self._dtype}"
+            )
+        try:
+            self._do_append(np.ascontiguousarray(pixels), info)
+            if not self._stored:
+                for output in self._outputs:
+                    output.take_place()
+        except OSError as exc:
+            self._undo()
+            raise self._error(exc, f"write frame {info.index}") from exc
+        self._stored += 1
+
+    def sync(self) -> None:
+        """Return when all frames stored so far survive a power cut; may take seconds.
+
+        Raises:
+            StorageError: The device did not take them.
+        """
+        try:
+            for output in self._outputs:
+                output.sync()
+        except OSError as exc:
+            raise self._error(exc, "bring it to the device") from exc
+
+    def finish(self) -> None:
+        """Close the files, complete; harmless when repeated.
+
+        Raises:
+            StorageError: The system reported a late failure.
+        """
+        self._is_open = False
+        failed: OSError | None = None
+        for output in self._outputs:
+            try:
+                if self._stored:
+                    output.close()
+                elif output.is_open:
+                    output.discard()
+            except OSError as exc:
+                failed = exc
+        if failed is not None:
+            raise self._error(failed, "close it") from failed
+
+    def abort(self) -> None:
+        """Close whatever is open after a failure; what is stored stays readable.
+
+        Never raises: a failure to close is logged, because the caller already has an
+        error to report.
+        """
+        try:
+            self.finish()
+        except StorageError as exc:
+            self._log.warning("film not closed cleanly", error=exc.text)
+
+    def _undo(self) -> None:
+        """Bring the files back to the frames stored, as well as the system lets us."""
+        try:
+            self._do_undo()
+        except OSError as exc:
+            # Harmless: readers go by the count and the links, and the next frame is
+            # written over the remains.
+            self._log.warning(
+                "remains of a frame left in file",
+                file=str(self.files[0]),
+                error=str(exc),
+            )
+
+    def _error(self, exc: OSError, doing: str) -> StorageError:
+        return storage_error(exc, self.files[0], doing, self._stored)
+
+    @abstractmethod
+    def _do_open(self) -> None:
+        """Write what stands before the first frame; may raise OSError."""
+
+    @abstractmethod
+    def _do_append(self, pixels: Pixels, info: FrameInfo) -> None:
+        """Write one frame (contiguous, checked) so that it counts last; OSError."""
+
+    @abstractmethod
+    def _do_undo(self) -> None:
+        """Remove what a failed `_do_append` may have left; may raise OSError."""
