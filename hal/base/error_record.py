@@ -33,10 +33,7 @@ class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def from_exception(cls, exc: BaseException, source: str) -> ErrorRecord:
         """Describe `exc` completely; never raises, whatever `exc` does when printed."""
-        try:
-            text = str(exc) or type(exc).__name__
-        except Exception as broken:  # noqa: BLE001 - foreign __str__ may do anything
-            text = f"{type(exc).__name__} (its text is broken: {type(broken).__name__})"
+        text = _text(exc) or type(exc).__name__
         data: dict[str, str | int | float | bool | None] = {}
         if isinstance(exc, HalError):
             kind = type(exc).__name__
@@ -58,19 +55,43 @@ class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
         """Return an exception of this record's class, to be raised by the caller."""
         cls = error_class(self.kind)
         where = f"{self.source}: {self.text}" if self.source else self.text
-        if issubclass(cls, BadInput | StartError):
-            return cls(self.text)
-        return cls(where, **self.data)
+        # Past the constructor of its own class: a plugin's may want other arguments.
+        exc = cls.__new__(cls, where)
+        if isinstance(exc, BadInput):
+            BadInput.__init__(exc, self.text)
+        elif isinstance(exc, StartError):
+            StartError.__init__(exc, self.text)
+        else:
+            HalError.__init__(exc, where, **self.data)
+        return exc
 
 
 def _plain(value: object) -> str | int | float | bool | None:
-    if value is None or isinstance(value, str | int | float | bool):
+    if value is None or isinstance(value, bool):
         return value
-    return str(value)
+    if isinstance(value, float):
+        return float(value)  # numpy's is a float too, but nothing encodes it
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return int(value)
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    """Return `str(value)`, made encodable, whatever `value` does when printed."""
+    try:
+        return _encodable(str(value))
+    except Exception as broken:  # noqa: BLE001 - foreign __str__ may do anything
+        name, why = type(value).__name__, type(broken).__name__
+        return f"{name} (its text is broken: {why})"
+
+
+def _encodable(text: str) -> str:
+    # A file name that is not UTF-8 arrives as lone surrogates, which no wire takes.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _format(exc: BaseException) -> str:
     try:
-        return "".join(traceback.format_exception(exc))
+        return _encodable("".join(traceback.format_exception(exc)))
     except Exception as broken:  # noqa: BLE001 - foreign __str__ may do anything
         return f"(traceback cannot be formatted: {type(broken).__name__})"

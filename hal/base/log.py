@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ _LOUD = ("warning", "error", "critical")
 
 
 def to_stderr(record: Mapping[str, object]) -> None:
-    """Print warnings and worse as one line; survives a missing stderr (services)."""
+    """Print warnings and worse as one line; survives a missing or closed stderr."""
     if record.get("level") not in _LOUD or sys.stderr is None:
         return
     rest = " ".join(
@@ -29,7 +30,9 @@ def to_stderr(record: Mapping[str, object]) -> None:
         if key not in ("level", "event", "module", "thread", "exception")
     )
     line = f"{record['level']}: {record.get('module', 'hal')}: {record['event']} {rest}"
-    sys.stderr.write(line.rstrip() + "\n")
+    # A terminal that was closed, or cannot show a letter, is no reason to fail.
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(line.rstrip() + "\n")
 
 
 _sink: LogSink = to_stderr

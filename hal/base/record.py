@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -36,6 +36,8 @@ class Record(msgspec.Struct, frozen=True, tag_field=WIRE_FIELD, tag=wire_name):
 
 
 _encoder = msgspec.msgpack.Encoder()
+# ValueError: text that is not UTF-8, which msgspec does not make its own error of.
+_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 
 
 @cache
@@ -61,16 +63,16 @@ def unpack(cls: type[Record], data: bytes) -> Record:
     Raises:
         InvalidMessage: A field is missing, ill-typed, out of range or not finite.
     """
+    name = wire_name(cls.__name__)
     try:
         record = _decoder(cls).decode(data)
-    except msgspec.DecodeError as exc:
-        raise InvalidMessage(f"{wire_name(cls.__name__)}: {_one_line(exc)}") from exc
-    for path, number in _numbers(msgspec.to_builtins(record), ""):
-        if not math.isfinite(number):
-            name = wire_name(cls.__name__)
-            raise InvalidMessage(
-                f"{name}:{path}: expected a finite number, got {number}"
-            )
+        for path, number in _numbers(msgspec.to_builtins(record), ""):
+            if not math.isfinite(number):
+                raise InvalidMessage(
+                    f"{name}:{path}: expected a finite number, got {number}"
+                )
+    except _UNREADABLE as exc:
+        raise InvalidMessage(f"{name}: {_one_line(exc)}") from exc
     return record
 
 
@@ -82,10 +84,10 @@ def unpack_any(data: bytes) -> object:
     """
     try:
         value = msgspec.msgpack.decode(data)
-    except msgspec.DecodeError as exc:
+    except _UNREADABLE as exc:
         raise InvalidMessage(f"response: {_one_line(exc)}") from exc
-    if isinstance(value, dict) and WIRE_FIELD in value:
-        return unpack(record_class(cast(str, value[WIRE_FIELD])), data)
+    if isinstance(value, dict) and isinstance(value.get(WIRE_FIELD), str):
+        return unpack(record_class(value[WIRE_FIELD]), data)
     return value
 
 

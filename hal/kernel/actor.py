@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import pykka
@@ -114,7 +115,7 @@ class ModuleActor(pykka.Actor, Parametrized):
             sync=sync,
             deadline_s=deadline_s,
             on_complete=lambda done: self.post_own(
-                lambda: self.within(done, lambda: callback(done))
+                lambda: _caused_by(done, lambda: callback(done))
             ),
         )
 
@@ -247,6 +248,7 @@ class ModuleActor(pykka.Actor, Parametrized):
 
         Runs on: any.
         """
+        self.actor_stopped.set()  # its thread ends once it is out of its handler
         self._mailbox.close()
         gone = ModuleDead(f"{self.name} has stopped")
         error = ErrorRecord.from_exception(gone, self.name)
@@ -271,13 +273,13 @@ class ModuleActor(pykka.Actor, Parametrized):
         self._mailbox.post_own(call)
 
     def within(self, delivery: Delivery | None, call: Callable[[], object]) -> object:
-        """Return `call()`, made as part of handling `delivery`."""
-        self._handling = delivery
-        token = current_delivery.set(delivery)
-        try:
+        """Return `call()`, made as part of handling `delivery`, if there is one."""
+        if delivery is None:
             return call()
+        self._handling = delivery
+        try:
+            return _caused_by(delivery, call)
         finally:
-            current_delivery.reset(token)
             self._handling = None
 
     def finish(
@@ -331,13 +333,12 @@ class ModuleActor(pykka.Actor, Parametrized):
         outcome = self.context.broker.wire.outcome(
             Outcome(delivery.id, self.name, how, by, packed, error)
         )
-        return delivery.claim(
-            self.name,
-            outcome.how,
-            outcome.by,
-            unpack_response(outcome.response),
-            outcome.error,
-        )
+        how, error, response = outcome.how, outcome.error, None
+        try:
+            response = unpack_response(outcome.response)
+        except HalError as exc:  # a record that breaks its own schema
+            how, error = How.FAILED, ErrorRecord.from_exception(exc, self.name)
+        return delivery.claim(self.name, how, outcome.by, response, error)
 
     # -- the actor ----------------------------------------------------------------
 
@@ -366,11 +367,13 @@ class ModuleActor(pykka.Actor, Parametrized):
                 if item is None:
                     break
                 if isinstance(item, Delivery):
-                    self._handle(item)
+                    self._contained("handling a message", partial(self._handle, item))
                 elif callable(item):
                     self._contained("reply or end of work", item)
                 else:
-                    self._handle_envelope(item)
+                    # Contained, because a reply set from outside makes pykka raise.
+                    answer = partial(self._handle_envelope, item)
+                    self._contained("answering a pykka message", answer)
         self._work.stop()
         self.bury()
 
@@ -435,3 +438,11 @@ class ModuleActor(pykka.Actor, Parametrized):
                 source=error.source,
                 why=error.text,
             )
+
+
+def _caused_by(delivery: Delivery, call: Callable[[], object]) -> object:
+    token = current_delivery.set(delivery)
+    try:
+        return call()
+    finally:
+        current_delivery.reset(token)

@@ -11,6 +11,7 @@ No code of a module runs in here.
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from hal.base import (
     SystemClock,
     Unhandled,
     did_you_mean,
+    get_logger,
     is_principal,
     one_of,
     pack,
@@ -42,6 +44,8 @@ from hal.kernel.wire import Envelope, Wire
 
 PUMP_LIMIT: Final = 256
 """After so many entries a sender hands the pumping to the router thread."""
+
+log = get_logger(module="hal")
 
 
 class Receiver(Protocol):
@@ -106,10 +110,20 @@ class Broker:
         self._router.start()
 
     def stop(self) -> None:
-        """End the router thread; sending goes on working without it."""
+        """End the router thread, and what is open; sending goes on working without.
+
+        Bounded by 2 s.
+        """
         self._handoffs.put(False)
         if self._router.is_alive():
             self._router.join(2.0)
+        self.pump()  # what was left to the router
+        error = ErrorRecord.from_exception(ModuleDead("HAL has stopped"), "hal")
+        for delivery in self.open_deliveries():
+            for name in delivery.pending:
+                delivery.claim(name, How.DEAD, "broker", error=error)
+            if delivery.accepted and not delivery.tickets:
+                self.expire(delivery, error)
 
     def add(self, receiver: Receiver) -> None:
         """Route messages to `receiver` from now on."""
@@ -188,18 +202,24 @@ class Broker:
             if not self._pumping.acquire(blocking=False):
                 return  # the pumping thread looks again after it has let go
             try:
-                for _ in range(PUMP_LIMIT):
-                    try:
-                        kind, item = self._inbox.popleft()
-                    except IndexError:
-                        break
-                    self._process(kind, item)
-                else:
-                    if self._router.is_alive():
-                        self._handoffs.put(True)
-                        return
+                drained = self._process_some()
             finally:
                 self._pumping.release()
+            # Only after letting go: a router that still found the pump taken would
+            # leave the rest to us, and we have left.
+            if not drained and self._router.is_alive():
+                self._handoffs.put(True)
+                return
+
+    def _process_some(self) -> bool:
+        """Process up to `PUMP_LIMIT` entries; return whether none was left."""
+        for _ in range(PUMP_LIMIT):
+            try:
+                kind, item = self._inbox.popleft()
+            except IndexError:
+                return True
+            self._process(kind, item)
+        return False
 
     def _enter(self, kind: str, item: object, *, handoff: bool = False) -> None:
         self._inbox.append((kind, item))
@@ -239,6 +259,10 @@ class Broker:
         try:
             if not is_principal(principal):
                 raise InvalidMessage(f"'{principal}' is not a principal")
+            if not 0.0 <= patience_s < math.inf:
+                raise InvalidMessage(
+                    f"deadline_s={patience_s}: expected a finite time from 0 s on"
+                )
             delivery.message = self.wire.message(
                 type(message),
                 Envelope(
@@ -263,7 +287,11 @@ class Broker:
     ) -> Callable[[Delivery], None]:
         def completed(delivery: Delivery) -> None:
             self._completed(delivery)
-            observer(delivery)
+            try:
+                observer(delivery)
+            except Exception as exc:
+                # Whoever ended the last ticket (an actor, the watchdog) goes on.
+                log.error("observer failed", type=delivery.type, exc_info=exc)
 
         return completed
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import enum
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from hal.base import Clock, DeliveryId, ErrorRecord, HalError, wire_name
 from hal.kernel.message import Lane, Message
+
+SLACK_S: Final = 60.0
+"""How much longer than any deadline a `wait` without timeout lasts at most."""
 
 
 class How(enum.StrEnum):
@@ -174,7 +178,8 @@ class Delivery:
     def wait(self, timeout_s: float | None = None) -> bool:
         """Return True once it is complete, False after `timeout_s`.
 
-        Without a timeout it waits for its own deadline and the watchdog's slack.
+        Without a timeout it waits until the last deadline given to it or one of its
+        receivers (a job's may be long), and some slack.
         """
         event = threading.Event()
         self._waiting.append(event)
@@ -182,8 +187,11 @@ class Delivery:
         # second; we added our event first and look at `complete` second.
         if self.complete:
             return True
-        limit_s = self.deadline_s + 60.0 if timeout_s is None else timeout_s
-        self._clock.wait(event, limit_s)
+        if timeout_s is not None:
+            self._clock.wait(event, timeout_s)
+            return self.complete
+        while not self.complete and (left_s := self._patience_s()) > 0:
+            self._clock.wait(event, left_s)
         return self.complete
 
     def result(self) -> object:
@@ -198,6 +206,11 @@ class Delivery:
         if not self.complete:
             raise HalError(f"{self.type} ({self.id}) has not completed")
         return next(iter(self.responses.values()), None)
+
+    def _patience_s(self) -> float:
+        given_s = [ticket.deadline_at_s for ticket in self.tickets.values()]
+        last_s = max([self.deadline_at_s, *given_s])
+        return last_s + SLACK_S - self._clock.monotonic_s()
 
     def _complete(self) -> None:
         self.errors = tuple(self._found)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 from hal.base import (
-    DeviceError,
     Driver,
+    ErrorRecord,
     ModuleState,
     ParameterError,
     Value,
@@ -63,7 +63,11 @@ class DeviceModule(Module, Generic[D]):
     @handles(ConfigureModule)
     def on_configure(self, msg: ConfigureModule) -> None:
         """Open the driver on the worker."""
-        self.run_job(self._open, what="open device", then=self._opened)
+        self.run_job(
+            self._open,
+            what="open device",
+            then=lambda _: self.set_state(ModuleState.CONFIGURED),
+        )
 
     @handles(StopModule)
     def on_stop_module(self, msg: StopModule) -> None:
@@ -71,7 +75,8 @@ class DeviceModule(Module, Generic[D]):
         self.set_state(ModuleState.STOPPING)
         for loop in self.loops:
             loop.stop()
-        self._driver.halt()
+        # Contained: a device that cannot be halted must be closed all the more.
+        self._contained("halt", self._driver.halt)
         self.run_job(
             self._driver.close,
             what="close device",
@@ -125,16 +130,11 @@ class DeviceModule(Module, Generic[D]):
         theirs = {name: value for name, value in values.items() if name not in own}
         return mine, theirs
 
-    def _open(self) -> DeviceError | None:
+    def _open(self) -> None:
         try:
             self._driver.open()
-        except DeviceError as exc:
-            return exc
-        return None
-
-    def _opened(self, problem: DeviceError | None) -> None:
-        if problem is None:
-            self.set_state(ModuleState.CONFIGURED)
-            return
-        self.set_state(ModuleState.DEGRADED, str(problem))
-        raise problem
+        except BaseException as exc:
+            # A defect of the driver, too, must be readable in the module's state.
+            reason = ErrorRecord.from_exception(exc, self.name).text
+            self.post_own(lambda: self.set_state(ModuleState.DEGRADED, reason))
+            raise

@@ -14,11 +14,12 @@ from hal.base import (
     ErrorRecord,
     IdSource,
     ModuleState,
+    StartError,
     SystemClock,
 )
 from hal.kernel.broker import Broker
 from hal.kernel.context import Context
-from hal.kernel.delivery import Delivery
+from hal.kernel.delivery import Delivery, How
 from hal.kernel.message import Message
 from hal.kernel.module import Module
 from hal.kernel.protocol import ConfigureModule, StartModule, StopModule
@@ -101,7 +102,12 @@ class System:
             name: Instance name, unique.
             deadline_s: Default deadline of its handlers and jobs.
             arguments: Parameters of the module, and `driver` if it takes one.
+
+        Raises:
+            StartError: There is a module of that name already.
         """
+        if name in self._modules:
+            raise StartError(f"there is a module '{name}' already")
         ref = module_class.start(
             name, self._context, deadline_s=deadline_s, **arguments
         )
@@ -143,13 +149,13 @@ class System:
                 side. One layer with all modules if None.
         """
         order = [list(self._modules)] if layers is None else layers
-        problems: list[ErrorRecord] = []
-        for layer in order:
-            problems += self._tell(layer, lambda: ConfigureModule(), None)
-        for layer in order:
-            problems += self._tell(layer, lambda: StartModule(), None)
         self._order = [list(layer) for layer in order]
-        return tuple(problems)
+        done: list[Delivery] = []
+        for layer in order:
+            done += self._tell(layer, ConfigureModule, None)
+        for layer in order:
+            done += self._tell(layer, StartModule, None)
+        return _errors(done)
 
     def stop(self, budget_s: float = 3.0) -> tuple[ErrorRecord, ...]:
         """Stop all modules in reverse order, then the kernel; return what went wrong.
@@ -161,32 +167,35 @@ class System:
             return ()
         self._running = False
         give_up_s = self.clock.monotonic_s() + budget_s
-        problems: list[ErrorRecord] = []
-        for layer in reversed(self._order or [list(self._modules)]):
+        done: list[Delivery] = []
+        for layer in reversed([*self._order, self._unordered()]):
             left_s = max(0.1, give_up_s - self.clock.monotonic_s())
-            problems += self._tell(
-                layer, lambda: StopModule(), min(left_s, budget_s / 2)
-            )
-            for name in layer:
-                self._retire(self._modules[name])
+            stopped = self._tell(layer, StopModule, min(left_s, budget_s / 2))
+            for name, delivery in zip(layer, stopped, strict=True):
+                stuck = any(t.how is How.TIMEOUT for t in delivery.tickets.values())
+                self._retire(self._modules[name], stuck=stuck)
+            done += stopped
         self.watchdog.stop()
         self.timers.stop()
         self.broker.stop()
         self.trace.stop()
-        return tuple(problems)
+        return _errors(done)
 
     def left_behind(self) -> tuple[str, ...]:
         """Return the modules whose threads still hang in a call."""
-        return tuple(
-            module.name for module in self.modules if module.state is ModuleState.HUNG
-        )
+        return tuple(module.name for module in self.modules if module.busy_with)
+
+    def _unordered(self) -> list[str]:
+        """Return the modules that `start` was not told of: added later, for example."""
+        ordered = {name for layer in self._order for name in layer}
+        return [name for name in self._modules if name not in ordered]
 
     def _tell(
         self,
         names: Sequence[str],
         make: Callable[[], Message],
         deadline_s: float | None,
-    ) -> list[ErrorRecord]:
+    ) -> list[Delivery]:
         sent = [
             self.send(
                 make(),
@@ -197,11 +206,11 @@ class System:
         ]
         for delivery in sent:
             delivery.wait()
-        return [error for delivery in sent for error in delivery.errors]
+        return sent
 
-    def _retire(self, module: Module) -> None:
+    def _retire(self, module: Module, *, stuck: bool) -> None:
         self.broker.remove(module.name)
-        if module.state is ModuleState.HUNG:
+        if stuck or module.state is ModuleState.HUNG:
             module.bury()
             pykka.ActorRegistry.unregister(module.actor_ref)
         else:
@@ -211,3 +220,7 @@ class System:
         module = self._modules.get(name)
         doing = module.busy_with if module is not None else ""
         return f"; {name} is {doing}" if doing else ""
+
+
+def _errors(deliveries: Sequence[Delivery]) -> tuple[ErrorRecord, ...]:
+    return tuple(error for delivery in deliveries for error in delivery.errors)

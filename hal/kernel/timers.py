@@ -8,9 +8,11 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from hal.base import Clock
+from hal.base import Clock, get_logger
 
 _IDLE_S: Final = 60.0
+
+log = get_logger(module="hal")
 
 
 class Timer:
@@ -70,14 +72,23 @@ class Timers:
         return timer
 
     def _run(self) -> None:
-        while not self._stopping:
+        while True:
+            # Cleared before anything is looked at, so that no news is wiped out.
             self._changed.clear()
+            if self._stopping:
+                return
             now_s = self._clock.monotonic_s()
             for timer in self._due(now_s):
-                timer.fire()
+                self._fire(timer)
             with self._lock:
                 next_s = self._heap[0][0] if self._heap else now_s + _IDLE_S
             self._clock.wait(self._changed, next_s - now_s)
+
+    def _fire(self, timer: Timer) -> None:
+        try:
+            timer.fire()
+        except Exception as exc:
+            log.error("timer failed", exc_info=exc)
 
     def _due(self, now_s: float) -> list[Timer]:
         due = []

@@ -14,8 +14,9 @@ from typing import Final
 
 import msgspec
 
-from hal.base import Clock
+from hal.base import Clock, get_logger
 from hal.kernel.delivery import Delivery
+from hal.kernel.message import Message
 from hal.kernel.trace_file import TraceFile
 
 FLUSH_S: Final = 0.1
@@ -23,6 +24,8 @@ RING_SIZE: Final = 100_000
 _FIELD_BYTES: Final = 2_000
 
 Listener = Callable[[Mapping[str, object]], None]
+
+log = get_logger(module="hal")
 
 
 class Trace:
@@ -58,7 +61,10 @@ class Trace:
             self._thread.join(2.0)
 
     def listen(self, listener: Listener) -> None:
-        """Also hand every rendered record to `listener`, on the log thread."""
+        """Also hand every rendered record to `listener`, on the log thread.
+
+        One that raises is logged and hears no more.
+        """
         self._listeners = (*self._listeners, listener)
 
     def delivery(self, delivery: Delivery) -> None:
@@ -83,10 +89,16 @@ class Trace:
         while not self._stop.is_set():
             # Real time on purpose: a frozen test clock must not hold back the log.
             self._stop.wait(FLUSH_S)
-            self._flush()
-        self._flush()
+            self._flush_contained()
+        self._flush_contained()
         if self._file is not None:
             self._file.close()
+
+    def _flush_contained(self) -> None:
+        try:
+            self._flush()
+        except Exception as exc:
+            log.error("trace records lost", exc_info=exc)
 
     def _flush(self) -> None:
         lines = []
@@ -113,15 +125,16 @@ class Trace:
             body = data
         record = {**body, "kind": kind}
         for listener in self._listeners:
-            listener(record)
+            try:
+                listener(record)
+            except Exception as exc:
+                self._listeners = tuple(x for x in self._listeners if x != listener)
+                log.error("trace listener failed", exc_info=exc)
         return record
 
 
 def describe(delivery: Delivery) -> dict[str, object]:
     """Return a completed delivery as the plain data of its trace record."""
-    fields = msgspec.to_builtins(delivery.message)
-    if len(msgspec.json.encode(fields)) > _FIELD_BYTES:
-        fields = {"(too long)": str(fields)[:_FIELD_BYTES]}
     return {
         "id": str(delivery.id),
         "type": delivery.type,
@@ -134,7 +147,7 @@ def describe(delivery: Delivery) -> dict[str, object]:
         "sent_s": delivery.sent_s,
         "done_s": delivery.done_s,
         "deadline_s": delivery.deadline_s,
-        "fields": fields,
+        "fields": _fields(delivery.message),
         "tickets": [
             {
                 "to": ticket.receiver,
@@ -148,3 +161,15 @@ def describe(delivery: Delivery) -> dict[str, object]:
         ],
         "errors": [msgspec.to_builtins(error) for error in delivery.errors],
     }
+
+
+def _fields(message: Message) -> object:
+    try:
+        fields = msgspec.to_builtins(message)
+        size = len(msgspec.json.encode(fields))
+    except (TypeError, ValueError, OverflowError, RecursionError) as exc:
+        # An invalid message, refused before anybody got it, may hold anything.
+        return {"(not plain data)": type(exc).__name__}
+    if size > _FIELD_BYTES:
+        return {"(too long)": str(fields)[:_FIELD_BYTES]}
+    return fields

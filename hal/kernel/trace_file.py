@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -70,7 +71,9 @@ class TraceFile:
         if not records or self._file is None:
             return
         data = b"".join(_line(record) for record in records)
-        self._file.write(data)
+        rest = memoryview(data)
+        while rest:  # a disk that is about to be full takes a part
+            rest = rest[self._file.write(rest) :]
         self._size += len(data)
         if self._size > self._part_bytes:
             self._next_part()
@@ -110,13 +113,17 @@ class TraceFile:
             (part for part in self._folder.glob("trace_*.jsonl") if part != current),
             key=lambda part: part.name,
         )
-        sizes = {part: part.stat().st_size for part in parts}
-        excess = sum(sizes.values()) - self._total_bytes
+        sizes: dict[Path, int] = {}
         for part in parts:
+            with contextlib.suppress(OSError):  # another process was faster
+                sizes[part] = part.stat().st_size
+        excess = sum(sizes.values()) - self._total_bytes
+        for part, size in sizes.items():
             if excess <= 0:
                 return
-            part.unlink(missing_ok=True)
-            excess -= sizes[part]
+            with contextlib.suppress(OSError):  # open elsewhere, on Windows
+                part.unlink()
+                excess -= size
 
 
 def versions() -> dict[str, str]:
@@ -131,8 +138,27 @@ def versions() -> dict[str, str]:
 
 
 def _line(record: Mapping[str, object]) -> bytes:
+    try:
+        return _json(record)
+    except TypeError:
+        # One odd value (text that is not UTF-8, a number beyond 64 bits) must not
+        # cost the record, let alone the ones after it.
+        return _json({str(key): _writable(value) for key, value in record.items()})
+
+
+def _writable(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    try:
+        _json(value)
+    except TypeError:
+        return f"({type(value).__name__} that cannot be written)"
+    return value
+
+
+def _json(value: object) -> bytes:
     return orjson.dumps(
-        record,
+        value,
         default=str,
         option=orjson.OPT_APPEND_NEWLINE
         | orjson.OPT_NON_STR_KEYS

@@ -128,7 +128,11 @@ class Watchdog:
 
     def _run(self) -> None:
         while not self._clock.wait(self._stop, TICK_S):
-            self.scan()
+            try:
+                self.scan()
+            except Exception as exc:
+                # Nobody watches the watchdog: it goes on, and says so.
+                log.error("watchdog scan failed", exc_info=exc)
 
     def _give_up(self, late: Activity, now_s: float, dump: str, path: str) -> None:
         age_s = now_s - late.started_s
@@ -194,7 +198,7 @@ class Watchdog:
         stamp = f"{self._clock.wall_s():.3f}".replace(".", "_")
         path = self._folder / f"dump_{stamp}_{module}.txt"
         try:
-            path.write_text(dump, encoding="utf-8")
+            path.write_text(dump, encoding="utf-8", errors="backslashreplace")
         except OSError as exc:
             log.error("thread dump not written", path=str(path), reason=str(exc))
             return ""

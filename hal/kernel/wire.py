@@ -68,8 +68,11 @@ class Wire:
             InvalidMessage: Unknown type or version, or fields that break the schema.
         """
         if self.carrier is not None:
-            data = self.carrier.carry(msgspec.msgpack.encode(envelope))
-            envelope = _envelopes.decode(data)
+            data = self.carrier.carry(pack(envelope))
+            try:
+                envelope = _envelopes.decode(data)
+            except (msgspec.DecodeError, ValueError) as exc:
+                raise InvalidMessage(f"{envelope.type}: {exc}") from exc
             cls = record_class(envelope.type)
         if not issubclass(cls, Message):
             raise InvalidMessage(f"'{envelope.type}' is not a message")

@@ -102,6 +102,14 @@ class Work:
     ) -> None:
         """Queue a job; see `Module.run_job`."""
         self._refuse_if_hung()
+        watchdog, origin = self._owner.context.watchdog, contextvars.copy_context()
+
+        def ended(job: Job) -> None:
+            # On the worker, at once: a job that ended in time must not count as late
+            # because the actor, busy with an urgent message, hears of it later.
+            watchdog.unwatch(job)
+            self._owner.post_own(lambda: origin.run(self._end_job, job))
+
         job = Job(
             self._owner.name,
             fn,
@@ -111,7 +119,7 @@ class Work:
             then=then,
             context=contextvars.copy_context(),
             clock=self._owner.context.clock,
-            on_end=lambda ended: self._owner.post_own(lambda: self._end_job(ended)),
+            on_end=ended,
             on_expire=self._expire_job,
         )
         self._jobs.append(job)
@@ -148,28 +156,31 @@ class Work:
         self._jobs.popleft()
         self._note_hang(job)
         waiting, self._jobs = self._jobs, deque()
+        text = f"{self._owner.name} is hung in job '{job.what}'"
         for other in waiting:
             if other.delivery is not None:
-                text = f"{self._owner.name} is hung in job '{job.what}'"
                 self._owner.finish(other.delivery, "module", None, StateError(text))
+            else:
+                self._log.error("job given up", what=other.what, reason=text)
 
     def _end_job(self, job: Job) -> None:
-        self._owner.context.watchdog.unwatch(job)
         if not self._jobs or self._jobs[0] is not job:
             if job.delivery is not None:
                 self._owner.finish(job.delivery, "job", job.result, job.error)
             self.recover(job)
             return
         response, error = job.result, job.error
-        jobs_before = len(self._jobs)
         if error is None and job.then is not None:
             then = job.then
             try:
                 response = self._owner.within(job.delivery, lambda: then(job.result))
             except BaseException as exc:  # noqa: BLE001 - attached to the delivery
                 error = exc
-        goes_on = error is None and len(self._jobs) > jobs_before
         self._jobs.popleft()
+        # The message ends with the last of its jobs, or the first that fails.
+        goes_on = error is None and any(
+            other.delivery is job.delivery for other in self._jobs
+        )
         if job.delivery is None:
             if error is not None:
                 self._log.error("job failed", what=job.what, exc_info=error)
@@ -192,7 +203,14 @@ class Work:
     ) -> Loop:
         """Start a loop; see `Module.run_loop`."""
         self._refuse_if_hung()
-        owner = self._owner
+        owner, origin = self._owner, contextvars.copy_context()
+
+        def ended(loop: Loop, error: ErrorRecord | None, late: bool) -> None:
+            owner.context.watchdog.unwatch(loop)
+            owner.post_own(
+                lambda: origin.run(self._end_loop, loop, error, late, on_end)
+            )
+
         loop = Loop(
             owner.name,
             fn,
@@ -202,9 +220,7 @@ class Work:
             context=contextvars.copy_context(),
             clock=owner.context.clock,
             serve=self._worker.serve,
-            on_end=lambda ended, error, late: owner.post_own(
-                lambda: self._end_loop(ended, error, late, on_end)
-            ),
+            on_end=ended,
         )
         loop.delivery_id = None if delivery is None else str(delivery.id)
         if serves_jobs:
@@ -221,7 +237,6 @@ class Work:
         late: bool,
         on_end: OnLoopEnd | None,
     ) -> None:
-        self._owner.context.watchdog.unwatch(loop)
         if loop in self._loops:
             self._loops.remove(loop)
         if late:  # the module heard of the stall long ago
@@ -248,8 +263,7 @@ class Work:
     def _stop_serving(self, loop: Loop) -> None:
         if self._serving is loop:
             self._serving = None
-            if self._jobs:
-                self._worker.ensure_thread()
+            self._worker.take_back()
 
     # -- hangs --------------------------------------------------------------------
 

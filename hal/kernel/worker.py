@@ -8,7 +8,7 @@ from contextvars import Context
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from hal.base import Clock, ErrorRecord
+from hal.base import Cancelled, Clock, ErrorRecord
 from hal.kernel.delivery import Delivery
 
 
@@ -65,6 +65,8 @@ class Job:
         """Call the function, keep what comes of it, and report the end."""
         self.begin()
         try:
+            if self.expired:  # it waited too long for a loop that should serve it
+                raise Cancelled(f"'{self.what}' was given up before it began")
             self.result = self._context.run(self._fn)
         except BaseException as exc:  # noqa: BLE001 - handed to whoever is waiting
             self.error = exc
@@ -85,26 +87,35 @@ class Worker:
     def __init__(self, name: str) -> None:
         self._name = name
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        # Apart from the others, or the thread, once started, would take these as well.
+        self._served: SimpleQueue[Job] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def submit(self, job: Job, *, served: bool = False) -> None:
         """Queue `job`; `served` means a loop takes it with `serve`."""
-        self._jobs.put(job)
-        if not served:
-            self.ensure_thread()
+        if served:
+            self._served.put(job)
+        else:
+            self._jobs.put(job)
+            self._ensure_thread()
 
     def serve(self) -> None:
-        """Run the jobs that wait, on the calling thread."""
-        while True:
-            try:
-                job = self._jobs.get_nowait()
-            except Empty:
-                return
-            if job is not None:
-                job.run()
+        """Run the jobs that wait for a loop, on the calling thread."""
+        while (job := self._next_served()) is not None:
+            job.run()
 
-    def ensure_thread(self) -> None:
-        """Start the thread if there is none: nobody else serves the jobs now."""
+    def take_back(self) -> None:
+        """Have the thread run what waits for a loop: none serves it any more."""
+        while (job := self._next_served()) is not None:
+            self.submit(job)
+
+    def _next_served(self) -> Job | None:
+        try:
+            return self._served.get_nowait()
+        except Empty:
+            return None
+
+    def _ensure_thread(self) -> None:
         if self._thread is None:
             self._thread = threading.Thread(
                 target=self._run, name=self._name, daemon=True

@@ -1,0 +1,56 @@
+"""The kernel's tests run twice: directly, and with everything sent through bytes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hal.base import set_log_sink
+from hal.kernel import System
+from hal.transport import Loopback
+from tests.kernel.bench import Records
+
+
+@pytest.fixture
+def log_folder(tmp_path: Path) -> Path:
+    return tmp_path / "logs"
+
+
+@pytest.fixture(params=["direct", "loopback"])
+def system(request: pytest.FixtureRequest, log_folder: Path) -> Iterator[System]:
+    carrier = Loopback() if request.param == "loopback" else None
+    system = System(log_folder=log_folder, carrier=carrier)
+    system.run_kernel()
+    yield system
+    system.stop()
+    if carrier is not None:
+        assert carrier.carried > 0, "nothing went through the transport"
+
+
+@pytest.fixture
+def gate(system: System) -> Iterator[threading.Event]:
+    """What hung calls wait for; opened before the system is stopped."""
+    gate = threading.Event()
+    yield gate
+    gate.set()
+
+
+@pytest.fixture
+def records(system: System) -> Records:
+    """Every trace record, shortly after it was made."""
+    records: Records = []
+    system.trace.listen(records.append)
+    return records
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    """Everything that is logged."""
+    entries: list[Any] = []
+    previous = set_log_sink(entries.append)
+    yield entries
+    set_log_sink(previous)
