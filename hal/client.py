@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from hal.acquisition import RunHandle
+from hal.acquisition import RunHandle, RunStatus
 from hal.base import Value
 from hal.kernel import Context, Module, handles
-from hal.messages import RunStatusChanged
+from hal.messages import CancelRun, GetRunStatus, RunAccepted, RunStatusChanged
 
 
 class ClientModule(Module):
     """Hears of runs and passes the news to their handles.
 
-    Runs on: actor; `follow` any.
+    Runs on: actor; `follow` any, `handle` any but actor.
     """
 
     role = "client"
@@ -22,8 +22,34 @@ class ClientModule(Module):
         super().__init__(name, context, deadline_s=deadline_s, **values)
         self._handles: dict[str, RunHandle] = {}
 
+    def handle(self, accepted: RunAccepted, *, principal: str) -> RunHandle:
+        """Return a handle of a run, kept up to date until the run has ended.
+
+        Args:
+            accepted: What `StartRun` answered.
+            principal: In whose name its `cancel` speaks.
+        """
+        broker = self.context.broker
+
+        def cancel(run_id: str) -> None:
+            broker.send(CancelRun(run_id), principal=principal)
+
+        handle = RunHandle(accepted.status, cancel, self.clock)
+        self.follow(handle)
+        # It may have got on, or ended, before anybody listened.
+        now = broker.send(GetRunStatus(accepted.run_id), principal=principal)
+        now.wait()
+        status = now.result()
+        assert isinstance(status, RunStatus)
+        handle.update(status)
+        return handle
+
     def follow(self, handle: RunHandle) -> None:
         """Keep `handle` up to date until its run has ended."""
+        # A run that was over before it was followed is heard of no more.
+        for run_id, known in list(self._handles.items()):
+            if not known.is_running:
+                self._handles.pop(run_id, None)
         self._handles[handle.run_id] = handle
 
     @handles(RunStatusChanged)
@@ -33,5 +59,5 @@ class ClientModule(Module):
         if handle is None:
             return
         if msg.status.state.is_terminal:
-            del self._handles[msg.run_id]
+            self._handles.pop(msg.run_id, None)
         handle.update(msg.status)

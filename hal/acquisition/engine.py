@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from hal.acquisition.plan import FilmPlan
 from hal.acquisition.progress import FilmProgress
-from hal.acquisition.rig import FinishedFilm, Rig
+from hal.acquisition.rig import Rig
 from hal.acquisition.run_status import RunState, RunStatus
 from hal.base import Cancelled, Clock, DeviceTimeout, ErrorRecord, RunError
 from hal.frames import LedgerCounts
 
 SILENCE_S: Final = 10.0
 """So long beyond its exposure time a camera may say nothing before the run fails."""
+STORING_S: Final = 90.0
+"""So long the recorder may store nothing of what has come.
+
+Longer than camera and recorder bear it: they know better why, and say so first.
+"""
 _REPORT_S: Final = 0.1
 _DRAIN_S: Final = 10.0
+
+T = TypeVar("T")
 
 
 class FilmEngine:
@@ -51,6 +58,7 @@ class FilmEngine:
         self.ended = threading.Event()
         """Set when `run` is over."""
         self._exposures_s: dict[str, float] = {}
+        self._is_abandoned = False
         self._last_report_s = clock.monotonic_s()
         self._status = RunStatus(
             run_id=run_id, state=RunState.PENDING, n_events_total=plan.frames
@@ -70,17 +78,23 @@ class FilmEngine:
             HalError: Whatever is wrong with the run; nothing is left of it.
         """
         give_up_s = self._clock.monotonic_s() + timeout_s
+        undo: list[Callable[[], object]] = []
         try:
             for camera in self.progress.cameras:
                 self._step(f"arming {camera}")
                 self._exposures_s[camera] = self._rig.arm(camera, self._plan.frames)
-                if self._clock.monotonic_s() > give_up_s:
-                    raise DeviceTimeout(f"preparing the run took over {timeout_s:g} s")
+                undo.append(partial(self._rig.stop, camera))
+                self._check_late(give_up_s, timeout_s)
             self._step("opening files")
-            self._change(files=self._rig.open_recording())
+            files = self._rig.open_recording()
+            undo.append(partial(self._rig.finish_recording, RunState.ERROR, 0.0))
+            # Whoever asked for the run may have given it up by now.
+            self._check_late(give_up_s, timeout_s)
+            self._change(files=files)
         except BaseException:
-            for camera in self._exposures_s:
-                self._contained(partial(self._rig.stop, camera), [])
+            for step in undo:
+                self._contained(step, [])
+            self.ended.set()
             raise
 
     def run(self, beat: Callable[[], None]) -> None:
@@ -108,6 +122,7 @@ class FilmEngine:
         self._change(
             state=RunState.ERROR, fatal_error=error, finished_at_s=self._clock.wall_s()
         )
+        self._is_abandoned = True
         return self._status
 
     def _expose(self) -> None:
@@ -144,7 +159,11 @@ class FilmEngine:
         if camera.is_done or silent_s <= SILENCE_S + 3 * self._exposures_s[name]:
             return
         counts = camera.ledger.snapshot()
-        who = "the recorder" if camera.sent is not None else name
+        # A camera that is held up by the recorder is silent, too.
+        storing = camera.sent is not None or counts.stored < counts.received
+        if storing and silent_s <= STORING_S:
+            return
+        who = "the recorder" if storing else name
         raise DeviceTimeout(
             f"nothing from {who} for {silent_s:.1f} s: "
             f"{counts.received} frames of {name} came, {counts.stored} are stored"
@@ -154,12 +173,12 @@ class FilmEngine:
         """Stop, finish and report; nothing in here prevents what comes after it."""
         problems: list[ErrorRecord] = []
         if failure is not None or self.progress.cancelled.is_set():
-            self._step("stopping", check=False, state=RunState.CANCELLING)
+            self._announce("stopping", problems, state=RunState.CANCELLING)
         for camera in self._exposures_s:
             self._contained(partial(self._rig.stop, camera), problems)
         counts = self.progress.counts()
-        self._step("verifying", check=False)
-        state = self._outcome(failure, counts)
+        self._announce("verifying", problems)
+        state = self._outcome(failure or _first(problems), counts)
         finished = self._contained(
             partial(self._rig.finish_recording, state, _DRAIN_S), problems
         )
@@ -167,9 +186,13 @@ class FilmEngine:
             counts = finished.frames
             problems += [_record(text) for text in finished.problems]
             self._change(files=finished.files)
-        if failure is None and not self.progress.cancelled.is_set():
-            failure = self._shortfall(counts, problems)
-            problems = [problem for problem in problems if problem is not failure]
+        cut_short = failure is not None or self._is_cut_short(counts)
+        problems = [*_lost(counts, cut_short=cut_short), *problems]
+        if not cut_short:
+            failure = _first(problems)
+        # The recorder says again at its end what ended the run.
+        told = failure.text if failure else ""
+        problems = [problem for problem in problems if problem.text != told]
         self._change(
             state=self._outcome(failure, counts),
             step="",
@@ -178,39 +201,41 @@ class FilmEngine:
             fatal_error=failure,
             background_errors=tuple(problems),
         )
-        self._report(self._status)
+        self._contained(self._tell, [])
 
     def _outcome(
         self, failure: ErrorRecord | None, counts: dict[str, LedgerCounts]
     ) -> RunState:
         if failure is not None:
             return RunState.ERROR
-        if self.progress.cancelled.is_set() and not self._all_there(counts):
-            return RunState.CANCELLED
-        return RunState.DONE
+        return RunState.CANCELLED if self._is_cut_short(counts) else RunState.DONE
 
-    def _all_there(self, counts: dict[str, LedgerCounts]) -> bool:
-        """Whether a cancel came too late to change anything."""
+    def _is_cut_short(self, counts: dict[str, LedgerCounts]) -> bool:
+        """Whether it was cancelled, and not too late to change anything."""
         planned = self._plan.frames
-        return planned is not None and all(c.stored == planned for c in counts.values())
+        all_there = planned is not None and all(
+            count.stored == planned for count in counts.values()
+        )
+        return self.progress.cancelled.is_set() and not all_there
 
-    def _shortfall(
-        self, counts: dict[str, LedgerCounts], problems: list[ErrorRecord]
-    ) -> ErrorRecord | None:
-        """Return why a film that ran to its end is not complete, if so."""
-        for name, count in counts.items():
-            if not count.complete:
-                return _record(f"{name}: {describe_shortfall(count)}")
-        return problems[0] if problems else None
+    def _announce(
+        self, text: str, problems: list[ErrorRecord], **changes: object
+    ) -> None:
+        """Report a step of the wind-up, whatever has become of the listeners."""
+        self._contained(partial(self._step, text, check=False, **changes), problems)
 
     def _contained(
-        self, step: Callable[[], FinishedFilm | None], problems: list[ErrorRecord]
-    ) -> FinishedFilm | None:
+        self, step: Callable[[], T], problems: list[ErrorRecord]
+    ) -> T | None:
         try:
             return step()
         except BaseException as exc:  # noqa: BLE001 - the other steps must follow
             problems.append(ErrorRecord.from_exception(exc, "acquisition"))
             return None
+
+    def _check_late(self, give_up_s: float, timeout_s: float) -> None:
+        if self._clock.monotonic_s() > give_up_s:
+            raise DeviceTimeout(f"preparing the run took over {timeout_s:g} s")
 
     def _check_cancelled(self) -> None:
         if self.progress.cancelled.is_set():
@@ -221,13 +246,17 @@ class FilmEngine:
         if check:
             self._check_cancelled()
         self._change(step=text, **changes)
-        self._report(self._status)
+        self._tell()
 
     def _tick(self) -> None:
         now_s = self._clock.monotonic_s()
         if now_s - self._last_report_s >= _REPORT_S:
             self._last_report_s = now_s
             self._change()
+            self._tell()
+
+    def _tell(self) -> None:
+        if not self._is_abandoned:  # else the end of the run was reported already
             self._report(self._status)
 
     def _change(self, **changes: object) -> None:
@@ -243,6 +272,14 @@ class FilmEngine:
 
 def _no_beat() -> None:
     pass
+
+
+def _lost(counts: dict[str, LedgerCounts], *, cut_short: bool) -> Iterator[ErrorRecord]:
+    """Yield which frames are missing; of a film cut short, out of those taken."""
+    for name, count in counts.items():
+        whole = not (count.gap_count or count.mismatch_count)
+        if not (whole if cut_short else count.complete):
+            yield _record(f"{name}: {describe_shortfall(count)}")
 
 
 def describe_shortfall(counts: LedgerCounts) -> str:
@@ -269,6 +306,10 @@ def _ranges(indices: tuple[int, ...]) -> str:
             spans.append([index, index])
     words = [f"{a}" if a == b else f"{a}-{b}" for a, b in spans[:10]]
     return ", ".join(words) + (" ..." if len(spans) > 10 else "")
+
+
+def _first(problems: list[ErrorRecord]) -> ErrorRecord | None:
+    return problems[0] if problems else None
 
 
 def _record(text: str) -> ErrorRecord:

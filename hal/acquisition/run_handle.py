@@ -35,6 +35,7 @@ class RunHandle:
         self._status = status
         self._cancel = cancel
         self._clock = clock
+        self._lock = threading.Lock()
         self._ended = threading.Event()
         if status.state.is_terminal:
             self._ended.set()
@@ -81,9 +82,11 @@ class RunHandle:
         Raises:
             psygnal.EmitLoopError: A slot of `statusChanged` raised; the status counts.
         """
-        if status.run_id != self.run_id or self._status.state.is_terminal:
-            return
-        self._status = status
+        # Two threads may bring news at once: the older must not replace the end.
+        with self._lock:
+            if status.run_id != self.run_id or self._status.state.is_terminal:
+                return
+            self._status = status
         try:
             self.statusChanged.emit(status)
         finally:

@@ -200,8 +200,9 @@ class Delivery:
         Raises:
             HalError: The first attached error, in its own class.
         """
+        # A warning beside a response is for those who look; alone, it is the answer.
         for error in self.errors:
-            if error.severity == "error":
+            if error.severity == "error" or not self.responses:
                 raise error.to_exception()
         if not self.complete:
             raise HalError(f"{self.type} ({self.id}) has not completed")

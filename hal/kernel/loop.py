@@ -31,7 +31,7 @@ class Loop:
         thread_name: str,
         context: Context,
         clock: Clock,
-        serve: Callable[[], None],
+        serve: Callable[[Callable[[], bool]], None],
         on_end: Callable[[Loop, ErrorRecord | None, bool], None],
     ) -> None:
         self.module = module
@@ -66,12 +66,11 @@ class Loop:
         return self._clock.wait(self.stopping, timeout_s)
 
     def serve_jobs(self) -> None:
-        """Run the module's waiting jobs here, where the driver may be called.
+        """Run a waiting job of the module here, where the driver may be called.
 
         Not once the loop is to end: closing the device must find it ended.
         """
-        if not self.stopping.is_set():
-            self._serve()
+        self._serve(self.stopping.is_set)
 
     def stop(self) -> None:
         """Ask the loop to end; returns at once."""

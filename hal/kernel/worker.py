@@ -99,9 +99,18 @@ class Worker:
             self._jobs.put(job)
             self._ensure_thread()
 
-    def serve(self) -> None:
-        """Run the jobs that wait for a loop, on the calling thread."""
-        while (job := self._next_served()) is not None:
+    def serve(self, is_ending: Callable[[], bool]) -> None:
+        """Run a job that waits for a loop, on the calling thread, unless it is ending.
+
+        Asked after the job was taken: one that was queued behind the order to end
+        (closing the device) always finds the order given, and waits for the thread.
+        """
+        job = self._next_served()
+        if job is None:
+            return
+        if is_ending():
+            self._served.put(job)
+        else:
             job.run()
 
     def take_back(self) -> None:

@@ -91,12 +91,12 @@ def check_output(directory: Path, needed_bytes: int) -> OutputDirectory:
 def _make(directory: Path) -> tuple[Path, ...]:
     """Make the folder and its parents; return those that are new, outermost first."""
     missing: list[Path] = []
-    at = directory
-    while not at.exists() and at != at.parent:
-        missing.append(at)
-        at = at.parent
     made: list[Path] = []
     try:
+        at = directory
+        while not at.exists() and at != at.parent:
+            missing.append(at)
+            at = at.parent
         if not at.is_dir():
             raise BadInput(f"output folder {directory}: {at} is a file, not a folder")
         for path in reversed(missing):

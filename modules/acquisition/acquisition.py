@@ -55,6 +55,8 @@ class AcquisitionModule(Module):
     def on_start_run(self, msg: StartRun) -> None:
         """Prepare a run on the worker, then start its engine."""
         self.require_ready()
+        if self._engine is not None and self._engine.status.state.is_terminal:
+            self._close_run(self._engine.status)  # the news of it is on its way
         if self._engine is not None:
             raise StateError(
                 f"run {self._engine.status.run_id} is going on: one at a time"
@@ -146,7 +148,7 @@ class AcquisitionModule(Module):
         try:
             engine.prepare(PREPARE_S)
         except BaseException:
-            self.post_own(self._forget_engine)
+            self.post_own(partial(self._forget, engine))
             raise
 
     def _go(self, engine: FilmEngine, rig: Microscope) -> RunAccepted:
@@ -162,17 +164,26 @@ class AcquisitionModule(Module):
     def _run_ended(
         self, engine: FilmEngine, _loop: Loop, error: ErrorRecord | None
     ) -> None:
-        status = engine.status
-        if error is not None:
-            status = engine.abandon(error)
-            self._report(status)
+        self._close_run(engine.status if error is None else engine.abandon(error))
+
+    def _report(self, status: RunStatus) -> None:
+        """Tell how a run goes; the end only when the next one may begin."""
+        if status.state.is_terminal:
+            self.post_own(partial(self._close_run, status))
+        else:
+            self.send(RunStatusChanged(status.run_id, status))
+
+    def _close_run(self, status: RunStatus) -> None:
+        """Remember how a run ended, make way for the next, and tell; once."""
+        if status.run_id in self._past:
+            return
         self._past[status.run_id] = status
         while len(self._past) > _KEPT:
             del self._past[next(iter(self._past))]
-        self._forget_engine()
-
-    def _forget_engine(self) -> None:
-        self._engine = None
-
-    def _report(self, status: RunStatus) -> None:
+        if self._engine is not None and self._engine.status.run_id == status.run_id:
+            self._engine = None
         self.send(RunStatusChanged(status.run_id, status))
+
+    def _forget(self, engine: FilmEngine) -> None:
+        if self._engine is engine:
+            self._engine = None

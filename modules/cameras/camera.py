@@ -83,7 +83,7 @@ class CameraModule(DeviceModule[Camera]):
         camera = self.device
         if self._ring is None or msg.run_id != self._run_id or self._grab is not None:
             raise StateError(f"{self.name} is not armed for run {msg.run_id}")
-        self._grab = Grab(
+        grab = Grab(
             self.name,
             camera,
             self._ring,
@@ -94,12 +94,13 @@ class CameraModule(DeviceModule[Camera]):
             tell=self._tell,
         )
         self.run_loop(
-            self._grab.run,
+            grab.run,
             stall_s=STALL_S + 2 * camera.exposure_s,
             what="grab frames",
             on_end=self._grab_ended,
             serves_jobs=True,
         )
+        self._grab = grab
 
     @handles(StopCamera)
     def on_stop_camera(self, msg: StopCamera) -> None:
@@ -120,6 +121,12 @@ class CameraModule(DeviceModule[Camera]):
             lambda: None, deadline_s=deadline_s, what="wait for the grab loop to end"
         )
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a film is armed or going on: its frames have their shape by now."""
+        is_armed = self._ring is not None and not self._ring.ended
+        return is_armed or super().is_running
+
     def _tell(self, batch: FramesReceived) -> None:
         """Tell of frames that have come; runs on the camera thread."""
         self.context.trace.record(
@@ -136,8 +143,8 @@ class CameraModule(DeviceModule[Camera]):
         grab, self._grab = self._grab, None
         assert grab is not None
         assert self._ring is not None
-        text = "" if error is None else error.text
-        if error is not None:
+        text = grab.error or ("" if error is None else error.text)
+        if text:
             self.log.error("film failed", run=grab.run_id, why=text)
         # The loop ends the ring itself, unless it hangs.
         self._ring.end(text or None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from hal.base import Clock, DeviceError, Halted, RunError
+from hal.base import Clock, DeviceError, ErrorRecord, Halted, RunError
 from hal.devices import Camera, FrameStamp
 from hal.frames import FrameInfo, FrameRing
 from hal.kernel import Loop
@@ -42,6 +42,8 @@ class Grab:
         self.run_id = run_id
         self.count = 0
         """Frames published so far."""
+        self.error = ""
+        """What went wrong first; empty while all is well."""
         self._camera = camera
         self._driver = driver
         self._ring = ring
@@ -60,29 +62,29 @@ class Grab:
             DeviceError: The camera failed.
             RunError: A reader held the ring up for too long.
         """
-        error: str | None = "the grab loop was interrupted"
-        self._driver.start(self._frames)
         try:
-            while not self._is_complete() and not loop.stopping.is_set():
-                loop.beat()
-                loop.serve_jobs()
-                self._take(loop)
-            error = None
-        except Halted:
-            # `StopCamera` halts the driver, so that a long exposure ends at once.
-            if not loop.stopping.is_set():
-                error = "halted"
-                raise
-            error = None
-        except (DeviceError, RunError) as exc:
-            error = str(exc)
+            self._film(loop)
+        except BaseException as exc:
+            self.error = ErrorRecord.from_exception(exc, self._camera).text
             raise
         finally:
             self._report()
             try:
                 self._driver.stop()
             finally:
-                self._ring.end(error)
+                self._ring.end(self.error or None)
+
+    def _film(self, loop: Loop) -> None:
+        self._driver.start(self._frames)
+        try:
+            while not self._is_complete() and not loop.stopping.is_set():
+                loop.beat()
+                loop.serve_jobs()
+                self._take(loop)
+        except Halted:
+            # `StopCamera` halts the driver, so that a long exposure ends at once.
+            if not loop.stopping.is_set():
+                raise
 
     def _is_complete(self) -> bool:
         return self._frames is not None and self._next >= self._frames
@@ -134,6 +136,7 @@ class Grab:
             loop.beat()
             if loop.stopping.is_set():
                 return None
+            loop.serve_jobs()
             if self._clock.monotonic_s() > give_up_s:
                 lag = self._ring.lagging()
                 who = f"{lag.reader} is {lag.behind} frames behind" if lag else "full"

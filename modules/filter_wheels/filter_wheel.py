@@ -24,7 +24,7 @@ class FilterWheelModule(DeviceModule[FilterWheel]):
             wheel.move_to(msg.filter)
             return wheel.slot()
 
-        deadline_s = wheel.move_timeout_s + self.deadline_s
+        deadline_s = wheel.move_timeout_s + wheel.settle_s + self.deadline_s
         self.run_job(move, deadline_s=deadline_s, then=self._arrived)
 
     def _arrived(self, slot: int) -> int:

@@ -29,7 +29,8 @@ class LightSourceModule(DeviceModule[LightSource]):
                 light.set_on(True)
             return LightState(light.power_mw(), light.is_on())
 
-        self.run_job(apply, then=self._changed)
+        deadline_s = 3 * light.switch_timeout_s + self.deadline_s
+        self.run_job(apply, deadline_s=deadline_s, then=self._changed)
 
     @handles(GetLight)
     def on_get(self, msg: GetLight) -> None:

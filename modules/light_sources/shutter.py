@@ -24,7 +24,8 @@ class ShutterModule(DeviceModule[Shutter]):
             shutter.set_shutter(msg.is_open)
             return shutter.is_shutter_open()
 
-        self.run_job(apply, then=self._changed)
+        deadline_s = shutter.switch_timeout_s + self.deadline_s
+        self.run_job(apply, deadline_s=deadline_s, then=self._changed)
 
     def _changed(self, is_open: bool) -> bool:
         self.send(ShutterChanged(self.name, is_open))

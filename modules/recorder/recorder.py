@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from hal.base import ErrorRecord, StateError
+from hal.acquisition import RunState
+from hal.base import ErrorRecord, ModuleState, StateError
 from hal.frames import FrameRings
 from hal.kernel import Loop, Module, StopModule, handles
 from hal.messages import (
@@ -60,8 +61,23 @@ class RecorderModule(Module):
 
     @handles(StopModule)
     def on_stop_module(self, msg: StopModule) -> None:
+        """Close all files, verified or not, and wait until they are."""
         self._stopping = True
-        super().on_stop_module(msg)
+        self.set_state(ModuleState.STOPPING)
+        for loop in self.loops:
+            loop.stop()
+        recording, self._recording = self._recording, None
+
+        def close() -> None:
+            # Otherwise a film that is being finished has just been waited for.
+            if recording is not None:
+                recording.finish(RunState.ERROR, 0.0, lambda: True)
+
+        self.run_job(
+            close,
+            what="close files",
+            then=lambda _: self.set_state(ModuleState.STOPPED),
+        )
 
     def _opened(self, recording: Recording) -> RecordingOpened:
         self._recording = recording

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from hal.base import Clock, StorageError, get_logger
-from hal.frames import FrameRings, LosslessReader
+from hal.acquisition import RunState
+from hal.base import BadInput, Clock, StorageError, get_logger
+from hal.frames import FrameRings, LedgerCounts
 from hal.kernel import versions
 from hal.messages import CameraArmed, FramesStored, OpenRecording, RecordingFinished
 from hal.storage import (
@@ -49,6 +51,9 @@ class Recording:
         self._clock = clock
         self._started_s = clock.monotonic_s()
         self._started_wall_s = clock.wall_s()
+        # Tracks write it at their first frame, `finish` at the end: the last word.
+        self._sidecar_lock = threading.Lock()
+        self._is_finished = False
 
     @classmethod
     def open(
@@ -65,6 +70,12 @@ class Recording:
             OutputExists: A file of that name exists.
             StorageError: The files could not be created.
         """
+        if not request.formats:
+            raise BadInput("no film format is given: expected at least one")
+        if len(set(request.formats)) < len(request.formats):
+            raise BadInput(
+                f"a film format is given twice: {', '.join(request.formats)}"
+            )
         suffixes = [s for name in request.formats for s in writer_class(name).suffixes]
         needed = sum(_needed_bytes(camera, request) for camera in request.cameras)
         # Undone in reverse order, unless all of it succeeded.
@@ -108,32 +119,43 @@ class Recording:
         problems: list[str] = []
         give_up_s = self._clock.monotonic_s() + drain_s
         for track in self.tracks:
-            left_s = max(0.0, give_up_s - self._clock.monotonic_s())
-            if not self._clock.wait(track.done, left_s):
-                track.give_up()
-                problems.append(f"{track.camera}: the end of the film never came")
-                self._clock.wait(track.done, 1.0)
+            why = track.wait_until_done(give_up_s, drain_s)
+            if why:
+                problems.append(f"{track.camera}: {why}")
             problems += track.verify(should_stop)
         counts = {track.camera: track.ledger.snapshot() for track in self.tracks}
-        if any(count.stored for count in counts.values()):
-            incomplete = [c for c in counts.values() if not c.complete]
+        if not any(count.stored for count in counts.values()):
+            self._reservation.release()
+            return RecordingFinished((), counts, tuple(problems))
+        with self._sidecar_lock:
+            self._is_finished = True
             try:
-                self._write_sidecar(
-                    "error" if incomplete and state == "done" else state
-                )
+                self._write_sidecar(self._final(state, counts, problems))
             except StorageError as exc:
                 problems.append(str(exc))
-        else:
-            self._reservation.release()
         present = tuple(file for file in self.files if Path(file).exists())
         return RecordingFinished(present, counts, tuple(problems))
 
+    def _final(
+        self, state: str, counts: dict[str, LedgerCounts], problems: list[str]
+    ) -> str:
+        """Return how the film ended, now that all is known."""
+        whole = all(count.complete for count in counts.values()) and not problems
+        if state == RunState.DONE and not whole:
+            return RunState.ERROR
+        if state == RunState.CANCELLED and whole and self._request.frames is not None:
+            return RunState.DONE  # the cancel came too late to change anything
+        return state
+
     def _first_frame(self) -> None:
         """Write the sidecar as soon as there is something to describe."""
-        try:
-            self._write_sidecar("running")
-        except StorageError as exc:
-            log.warning("sidecar not written yet", why=str(exc))
+        with self._sidecar_lock:
+            if self._is_finished:
+                return
+            try:
+                self._write_sidecar(RunState.RUNNING)
+            except StorageError as exc:
+                log.warning("sidecar not written yet", why=str(exc))
 
     def _make_track(
         self,
@@ -142,9 +164,8 @@ class Recording:
         tell: Callable[[FramesStored], None],
         undo: contextlib.ExitStack,
     ) -> Track:
-        reader: LosslessReader = rings.get(camera.camera).open_reader(
-            "recorder", from_start=True
-        )
+        ring = rings.get(camera.camera)
+        reader = ring.open_reader("recorder", from_start=True)
         undo.callback(reader.close)
         description = self._describe(camera)
         writers: list[FrameWriter] = []
@@ -161,6 +182,7 @@ class Recording:
         return Track(
             self.run_id,
             description,
+            ring,
             reader,
             tuple(writers),
             clock=self._clock,

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from hal.base import Clock, StorageError, get_logger
-from hal.frames import Frame, FrameLedger, LosslessReader
+from hal.base import Clock, ErrorRecord, StorageError
+from hal.frames import Frame, FrameLedger, FrameRing, LosslessReader
 from hal.kernel import Loop
 from hal.messages import FramesStored
 from hal.storage import (
@@ -21,14 +21,14 @@ from hal.storage import (
 
 _POLL_S: Final = 0.2
 _REPORT_S: Final = 0.1
-
-log = get_logger(module="recorder")
+_CLOSE_S: Final = 1.0
 
 
 class Track:
     """Follows one ring and stores every frame in every format of the film.
 
-    Runs on: `run` its loop's thread; `verify` worker, after it; the rest any.
+    Runs on: `run` its loop's thread; `wait_until_done`, then `verify` worker; the rest
+    any.
 
     Guarantees:
         A frame is acknowledged when all formats have stored it, not before.
@@ -39,6 +39,7 @@ class Track:
         self,
         run_id: str,
         description: FilmDescription,
+        ring: FrameRing,
         reader: LosslessReader,
         writers: tuple[FrameWriter, ...],
         *,
@@ -54,6 +55,7 @@ class Track:
         self.done = threading.Event()
         """Set when all is stored and the files are closed, or nothing more will be."""
         self.error = ""
+        self._ring = ring
         self._reader = reader
         self._clock = clock
         self._tell = tell
@@ -68,13 +70,14 @@ class Track:
         return self.description.camera
 
     def run(self, loop: Loop) -> None:
-        """Store frames until the ring ends, or the loop is to end.
+        """Store frames until the ring ends, or HAL stops while the camera goes on.
 
         Raises:
             StorageError: A format could not store a frame; what was stored is readable.
         """
         try:
-            while not loop.stopping.is_set():
+            # A camera that has ended leaves a known rest, which is stored in any case.
+            while not loop.stopping.is_set() or self._ring.ended:
                 loop.beat()
                 frame = self._reader.next(_POLL_S)
                 if frame is not None:
@@ -86,7 +89,7 @@ class Track:
             for writer in self.writers:
                 writer.finish()
         except BaseException as exc:
-            self.error = str(exc)
+            self.error = ErrorRecord.from_exception(exc, self.camera).text
             raise
         finally:
             self._reader.close()
@@ -95,6 +98,29 @@ class Track:
             self._report()
             self.done.set()
 
+    def wait_until_done(self, give_up_s: float, stall_s: float) -> str:
+        """Return "" once all is stored and closed, or why it will not be.
+
+        Args:
+            give_up_s: Until when to wait for the camera to end its film.
+            stall_s: Once it has, how long to wait without a frame being stored.
+        """
+        left = self._reader.behind
+        if self._ring.ended:
+            give_up_s = max(give_up_s, self._clock.monotonic_s() + stall_s)
+        while not self._clock.wait(self.done, _POLL_S):
+            now_s = self._clock.monotonic_s()
+            if self._ring.ended and self._reader.behind != left:
+                left, give_up_s = self._reader.behind, now_s + stall_s
+            if now_s > give_up_s:
+                why = f"{left} frames could not be stored in time"
+                if not self._ring.ended:
+                    why = "the end of the film never came"
+                self.give_up()
+                self._clock.wait(self.done, _CLOSE_S)
+                return why
+        return ""
+
     def give_up(self) -> None:
         """Let go of the ring: its end will not come."""
         self._reader.close()
@@ -102,9 +128,9 @@ class Track:
     def verify(self, should_stop: Callable[[], bool]) -> tuple[str, ...]:
         """Read all formats back; return what was found wrong, in words."""
         self.ledger.close()
+        problems = [f"{self.camera}: {self.error}"] if self.error else []
         if not len(self.checksums):
-            return ()
-        problems: list[str] = []
+            return tuple(problems)
         results: list[Verification] = []
         for writer in self.writers:
             try:

@@ -38,7 +38,8 @@ class SettingsModule(Module):
 
         Raises:
             ParameterError: A module refuses, and why; nothing has changed.
-            HalError: A device failed while it was set; the others were set back.
+            HalError: A module could not be asked (nothing has changed), or a device
+                failed while it was set (the others were set back).
         """
         before = self._present(changes)
         transaction = new_ulid()
@@ -49,7 +50,8 @@ class SettingsModule(Module):
                 answer = self.ask(CommitParameters(transaction), to=module)
             except HalError:
                 self._drop(transaction, [m for m in changes if m not in done])
-                self._take_back({m: before[m] for m in done})
+                # Also what this module took before its device failed.
+                self._take_back({m: before[m] for m in (module, *reversed(done))})
                 raise
             assert isinstance(answer, dict)
             done[module] = answer
@@ -59,6 +61,8 @@ class SettingsModule(Module):
         """Return the values of now of everything that is to change."""
         present: Changes = {}
         for module, values in changes.items():
+            if module == self.name:  # its worker is the one that asks
+                raise ParameterError(f"{module} has no parameters")
             answer = self.ask(DescribeParameters(), to=module)
             assert isinstance(answer, ParameterList)
             now = {spec.name: spec.value for spec in answer.specs}
@@ -68,12 +72,15 @@ class SettingsModule(Module):
     def _propose(self, transaction: str, changes: Changes) -> None:
         asked: list[str] = []
         for module, values in changes.items():
+            asked.append(module)
             try:
                 self.ask(ProposeParameters(transaction, values), to=module)
-            except HalError as exc:
+            except ParameterError as exc:
                 self._drop(transaction, asked)
-                raise ParameterError(str(exc)) from exc
-            asked.append(module)
+                raise ParameterError(f"{module}: {exc}") from exc
+            except HalError:
+                self._drop(transaction, asked)
+                raise
 
     def _drop(self, transaction: str, modules: list[str]) -> None:
         for module in modules:

@@ -51,7 +51,7 @@ class XYStageModule(DeviceModule[XYStage]):
             move()
             return device.position_um()
 
-        deadline_s = device.move_timeout_s + self.deadline_s
+        deadline_s = device.move_timeout_s + device.settle_s + self.deadline_s
         self.run_job(move_and_look, deadline_s=deadline_s, then=self._arrived)
 
     def _arrived(self, at: tuple[float, float]) -> StagePosition:

@@ -10,7 +10,14 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
-from hal.base import DeviceError, ErrorRecord, IdSource, LimitError, SystemClock
+from hal.base import (
+    Cancelled,
+    DeviceError,
+    ErrorRecord,
+    IdSource,
+    LimitError,
+    SystemClock,
+)
 from hal.kernel import Delivery, How, System
 from tests.kernel.bench import (
     HANG_S,
@@ -352,3 +359,18 @@ def test_a_message_of_the_urgent_lane_completes_like_any_other(
 
     assert only_error(system.send(ActAtOnce("fault"))).kind == "HandlerFailed"
     assert done(system.send(ActAtOnce("answer"))).result() == 42
+
+
+def test_a_cancellation_is_the_result_where_there_is_no_response(
+    system: System,
+) -> None:
+    probe = add(system, "probe")
+
+    def give_up() -> NoReturn:
+        raise Cancelled("given up on purpose")
+
+    probe.acts["give up"] = give_up
+    delivery = done(system.send(Act("give up"), to="probe"))
+
+    with pytest.raises(Cancelled, match="on purpose"):
+        delivery.result()

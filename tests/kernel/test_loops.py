@@ -234,3 +234,29 @@ def test_while_the_serving_loop_stalls_jobs_are_refused(
     until(lambda: probe.state is ModuleState.LOADED)
     assert done(system.send(Act("job"))).result() == 1
     assert len(ends) == 1
+
+
+def test_a_job_queued_behind_the_order_to_end_never_runs_on_the_loop(
+    system: System,
+) -> None:
+    probe = add(system, "probe")
+    polls = threading.Event()
+    threads: list[str] = []
+    probe.acts["note"] = lambda: probe.run_job(
+        lambda: threads.append(threading.current_thread().name)
+    )
+
+    def serving_to_the_end(loop: Loop) -> None:
+        while not polls.wait(0.0005):  # deaf to `stopping`, as between two frames
+            loop.beat()
+            loop.serve_jobs()
+
+    loop, ends = start(system, probe, serving_to_the_end, serves_jobs=True)
+    loop.stop()
+    noted = system.send(Act("note"), to="probe")
+    assert not noted.wait(0.1)
+    polls.set()
+    assert done(noted).errors == ()
+    until(lambda: len(ends) == 1)
+
+    assert threads == ["probe/1/worker"]

@@ -1,0 +1,19 @@
+"""Fakes and shared tests for HAL's own tests and for those of plugins.
+
+Contract tests are in `hal.testing.contracts`, apart because they import pytest.
+"""
+
+from hal.testing.clock import FakeClock
+from hal.testing.probe import Probe
+from hal.testing.system import Part, RunningHal, part, running_hal
+from hal.testing.waiting import wait_until
+
+__all__ = [
+    "FakeClock",
+    "Part",
+    "Probe",
+    "RunningHal",
+    "part",
+    "running_hal",
+    "wait_until",
+]
