@@ -14,6 +14,8 @@ def _main():
         return 3
     try:
         from hal.cli import main
+    except KeyboardInterrupt:
+        return 130
     except ImportError as exc:
         if exc.name is None or exc.name.split(".")[0] in ("hal", "modules"):
             raise

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
-from typing import Final
 
-from hal.base import BadInput, HalError, StartError
+from hal.acquisition import RunState, RunStatus
+from hal.base import HalError
 from hal.cli_arguments import Arguments, parse
-from hal.cli_report import report_failure
-
-DONE: Final = 0
-RUN_FAILED: Final = 1
-BAD_INPUT: Final = 2
-CANNOT_START: Final = 3
-INTERRUPTED: Final = 130
+from hal.cli_report import (
+    INTERRUPTED,
+    exit_code,
+    json_line,
+    note,
+    report_failure,
+    say,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,25 +25,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done and complete, 1 run failed or incomplete, 2 bad input, 3 HAL could not
     start, 130 interrupted.
     """
-    arguments = parse(sys.argv[1:] if argv is None else argv)
+    argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        # A console that has no letter for a file name must not cost the result.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    as_json = "--json" in argv
     try:
-        return _dispatch(arguments)
+        return _dispatch(parse(argv))
     except HalError as exc:
-        report_failure(exc, as_json=arguments.json)
+        report_failure(exc, as_json=as_json)
         return exit_code(exc)
     except KeyboardInterrupt:
         # Before HAL's own handler of Ctrl-C is in place, nothing has started.
-        sys.stderr.write("interrupted\n")
+        note("hal: interrupted before anything started")
+        if as_json:
+            say(json_line(RunStatus(run_id="", state=RunState.CANCELLED), trace=""))
         return INTERRUPTED
-
-
-def exit_code(exc: HalError) -> int:
-    """Return the exit code for an error that ended a command."""
-    if isinstance(exc, BadInput):
-        return BAD_INPUT
-    if isinstance(exc, StartError):
-        return CANNOT_START
-    return RUN_FAILED
 
 
 def _dispatch(arguments: Arguments) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -10,6 +11,7 @@ from typing import NoReturn
 import msgspec
 
 from hal import __version__
+from hal.base import BadInput
 
 _RUN_EXAMPLES = """\
 examples:
@@ -21,9 +23,13 @@ examples:
   python hal.py check my_microscope.xml                 validate, touch no hardware
   python hal.py devices                                 what is installed
 
+Ctrl-C (or SIGTERM) ends in order: a film is closed and checked, devices are made
+safe. A second one ends at once; what was stored is readable all the same.
+
 exit codes:
-  0 done and complete    1 run failed or incomplete    2 bad input
-  3 HAL could not start  130 interrupted
+  0 done and complete; also a run without --film that was ended by Ctrl-C
+  1 run failed or incomplete    2 bad input    3 HAL could not start
+  130 a film was interrupted, or HAL while it started or was told twice
 """
 
 _CHECK_EXAMPLES = """\
@@ -65,22 +71,46 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        raise BadInput(f"{message}; see {self.prog} --help")
 
 
 def parse(argv: Sequence[str]) -> Arguments:
-    """Return the arguments; exits with 2 and one line when they make no sense."""
+    """Return the arguments.
+
+    Raises:
+        BadInput: They make no sense.
+        SystemExit: After `--help` or `--version`.
+    """
+    for text in argv:
+        # Files, trace and JSON hold text; a name that is none would fail in the film.
+        if not text.isprintable() and any("\ud800" <= c <= "\udfff" for c in text):
+            raise BadInput(f"argument {text!r} is not valid text in this locale")
     if argv and argv[0] == "check":
         return _take("check", _check_parser().parse_args(argv[1:]))
     if argv and argv[0] == "devices":
         return _take("devices", _devices_parser().parse_args(argv[1:]))
-    return _take("run", _run_parser().parse_args(argv))
+    parser = _run_parser()
+    arguments = _take("run", parser.parse_args(argv))
+    if arguments.film is None:
+        for option, given in (
+            ("--name", arguments.name),
+            ("--output", arguments.output),
+            ("--format", arguments.formats),
+            ("--overwrite", arguments.overwrite),
+            ("--notes", arguments.notes),
+        ):
+            if given:
+                parser.error(
+                    f"{option} is about a film: expected --film FRAMES as well"
+                )
+    return arguments
 
 
 def _take(command: str, space: argparse.Namespace) -> Arguments:
     given = {key: value for key, value in vars(space).items() if value is not None}
     for several in ("formats", "overrides"):
-        given[several] = tuple(given.get(several, ()))
+        # A format asked for twice is written once.
+        given[several] = tuple(dict.fromkeys(given.get(several, ())))
     given.pop("headless", None)
     return Arguments(command=command, **given)
 
@@ -113,7 +143,7 @@ def _run_parser() -> _Parser:
     )
     film.add_argument("--name", help="file name; movie_0001, movie_0002 ... without")
     film.add_argument(
-        "--output", type=Path, metavar="DIR", help="folder; that of CONFIG without"
+        "--output", type=_path, metavar="DIR", help="folder; that of CONFIG without"
     )
     film.add_argument(
         "--format",
@@ -129,7 +159,7 @@ def _run_parser() -> _Parser:
     _add_config_options(parser)
     parser.add_argument(
         "--log-dir",
-        type=Path,
+        type=_path,
         metavar="DIR",
         help="trace and thread dumps; <directory>/logs without",
     )
@@ -163,7 +193,7 @@ def _add_config_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("parameters")
     group.add_argument(
         "--settings",
-        type=Path,
+        type=_path,
         metavar="FILE",
         help="start with these settings; a film's sidecar will do",
     )
@@ -179,6 +209,16 @@ def _add_config_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="replace every driver by its simulation; said in every file",
     )
+
+
+def _path(text: str) -> Path:
+    """Return where `text` points to; shells leave the `~` of `--output=~/x` to us."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty: expected a path")
+    try:
+        return Path(os.path.abspath(Path(text).expanduser()))
+    except (OSError, RuntimeError, ValueError) as exc:
+        raise argparse.ArgumentTypeError(f"'{text}': {exc}") from exc
 
 
 def _frame_count(text: str) -> int:

@@ -40,6 +40,8 @@ def devices(arguments: Arguments) -> int:
         return 0
     for group, title in (("hal.drivers", "Drivers"), ("hal.modules", "Modules")):
         say(f"{title} (entry points {group}):")
+        if not any(plugin.group == group for plugin in found):
+            say("  none: is HAL installed in this Python? Run `python3 tools/start.py`")
         for plugin in found:
             if plugin.group == group:
                 _print_plugin(plugin)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import sys
 from collections.abc import Sequence
+from typing import Final, TextIO
 
 import msgspec
 import orjson
@@ -12,36 +16,71 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.progress import TimeRemainingColumn as TimeRemaining
 
 from hal.acquisition import RunState, RunStatus, describe_shortfall
-from hal.base import Clock, ErrorRecord, HalError
+from hal.base import BadInput, Clock, ErrorRecord, HalError, StartError
 from hal.config import ConfigErrors, StartErrors, each
 
+DONE: Final = 0
+RUN_FAILED: Final = 1
+BAD_INPUT: Final = 2
+CANNOT_START: Final = 3
+INTERRUPTED: Final = 130
 _PLAIN_EVERY_S = 2.0
 
 
+def exit_code(exc: HalError) -> int:
+    """Return the exit code for an error that ended a command."""
+    if isinstance(exc, BadInput):
+        return BAD_INPUT
+    if isinstance(exc, StartError):
+        return CANNOT_START
+    return RUN_FAILED
+
+
 def say(text: str) -> None:
-    """Print a result on stdout."""
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    """Print a result on stdout; a reader who is gone changes nothing."""
+    try:
+        _write(sys.stdout, text)
+    except BrokenPipeError:
+        pass  # `| head` has seen enough
+    except (OSError, ValueError) as exc:
+        note(f"hal: stdout cannot be written to: {exc}")
 
 
 def note(text: str) -> None:
-    """Print progress on stderr, if there is one."""
-    if sys.stderr is not None:
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+    """Print progress on stderr; nobody there to read it must not end a film."""
+    with contextlib.suppress(OSError, ValueError):
+        _write(sys.stderr, text)
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:
+        return
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except OSError:
+        # Else Python tries once more at exit, and complains that it cannot.
+        with contextlib.suppress(OSError, ValueError), open(os.devnull, "wb") as sink:
+            os.dup2(sink.fileno(), stream.fileno())
+        raise
 
 
 def report_failure(exc: HalError, *, as_json: bool) -> None:
     """Say why a command ended, a line per error; and as JSON if asked."""
+    problems = note_failure(exc)
+    if as_json:
+        status = RunStatus(run_id="", state=RunState.ERROR)
+        say(json_line(status, trace="", errors=problems))
+
+
+def note_failure(exc: HalError) -> list[ErrorRecord]:
+    """Print `exc`, a line for each error it stands for, and return them as records."""
     problems: Sequence[HalError] = [exc]
     if isinstance(exc, ConfigErrors | StartErrors):
         problems = each(exc)
     for problem in problems:
         note(f"hal: {problem}")
-    if as_json:
-        records = [ErrorRecord.from_exception(problem, "hal") for problem in problems]
-        status = RunStatus(run_id="", state=RunState.ERROR)
-        say(json_line(status, trace="", errors=records))
+    return [ErrorRecord.from_exception(problem, "hal") for problem in problems]
 
 
 def json_line(
@@ -72,7 +111,8 @@ def json_line(
         ],
         "duration_s": round(finished_s - started_s, 3) if ended else 0.0,  # type: ignore[operator]
     }
-    return orjson.dumps(data).decode()
+    # ASCII only, because nobody knows the encoding of the reader.
+    return json.dumps(data, separators=(",", ":"))
 
 
 def report_run(status: RunStatus, trace: str) -> None:
@@ -83,7 +123,7 @@ def report_run(status: RunStatus, trace: str) -> None:
         note(f"hal: {error.source}: {error.text}")
     if status.fatal_error is not None:
         note(f"hal: run failed: {status.fatal_error.text}")
-    elif status.state is RunState.CANCELLED:
+    elif status.state is RunState.CANCELLED and status.run_id:
         note("hal: terminated by user; what is stored is readable")
     for file in status.files:
         say(file)
@@ -132,9 +172,12 @@ class FilmProgressBar:
     def close(self) -> None:
         """Remove the bar."""
         if self._bar is not None:
-            self._bar.stop()
+            with contextlib.suppress(OSError, ValueError):  # the terminal was closed
+                self._bar.stop()
 
 
 def plain(value: object) -> str:
-    """Return records as one line of JSON."""
-    return orjson.dumps(msgspec.to_builtins(value)).decode()
+    """Return records as one line of JSON, in ASCII."""
+    # By way of orjson, which writes null for infinity as JSON wants it.
+    finite = orjson.loads(orjson.dumps(msgspec.to_builtins(value)))
+    return json.dumps(finite, separators=(",", ":"))

@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
-from hal.acquisition import FilmPlan, RunHandle, RunState
+import msgspec
+
+from hal.acquisition import FilmPlan, RunHandle, RunState, RunStatus
 from hal.app import Application, plan
-from hal.base import CLI, OutputExists, RunError
+from hal.base import CLI, ErrorRecord, HalError, OutputExists, RunError
 from hal.cli_arguments import Arguments
-from hal.cli_report import FilmProgressBar, json_line, note, report_run, say
+from hal.cli_interrupts import Interrupts, interruptible
+from hal.cli_report import (
+    DONE,
+    INTERRUPTED,
+    RUN_FAILED,
+    FilmProgressBar,
+    exit_code,
+    json_line,
+    note,
+    note_failure,
+    report_run,
+    say,
+)
 from hal.main_loop import WaitLoop
 from hal.messages import RunAccepted, StartRun
 from hal.storage import check_name, check_output, writer_class
 
-DONE: Final = 0
-RUN_FAILED: Final = 1
-INTERRUPTED: Final = 130
 _STOP_S: Final = 3.0
+_HURRY_S: Final = 0.7
 _DEFAULT_FORMATS: Final = ("ome-tiff",)
-
-
-class _Interrupts:
-    """Counts Ctrl-C (and SIGTERM): once to end in order, twice to end now."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
-        self.count += 1
 
 
 def run(arguments: Arguments) -> int:
     """Run HAL until its film is done, or until Ctrl-C; return the exit code.
 
     Raises:
-        HalError: It could not start, or the film was refused.
+        HalError: It could not start; what went wrong later is reported here.
     """
     checked = plan(
         arguments.config,
@@ -52,25 +52,168 @@ def run(arguments: Arguments) -> int:
     folder = arguments.output or checked.spec.directory
     if arguments.film is not None:
         _check_film(arguments, folder)
-    with _interruptible() as interrupts:
+    with interruptible() as interrupts:
         app = Application(checked, log_folder=arguments.log_dir)
+        session = _Session(app, arguments, folder, interrupts)
         try:
-            for problem in app.start():
-                note(f"hal: {problem.source} is degraded: {problem.text}")
-            if checked.is_simulated:
-                note("hal: this microscope is simulated; every file says so")
-            if arguments.film is None:
-                code = _until_interrupted(app, interrupts)
-            else:
-                code = _film(app, arguments, folder, interrupts)
+            session.use()
         finally:
-            app.stop(_STOP_S)
-    if app.system.trace.failure is not None:
-        note(f"hal: the trace is incomplete: {app.system.trace.failure}")
-    left_behind = app.system.left_behind()
-    if left_behind:
-        _leave(code, left_behind)
+            session.note_stop(app.stop(_HURRY_S if interrupts.hurry else _STOP_S))
+        code = session.report()
+        left_behind = app.system.left_behind()
+        if left_behind or interrupts.hurry:
+            _leave(code, left_behind)
     return code
+
+
+class _Session:
+    """What one start of HAL comes to; reported when all has stopped.
+
+    Runs on: main.
+    """
+
+    def __init__(
+        self,
+        app: Application,
+        arguments: Arguments,
+        folder: Path,
+        interrupts: Interrupts,
+    ) -> None:
+        self.errors: tuple[ErrorRecord, ...] = ()
+        """What went wrong outside the film."""
+        self._app = app
+        self._arguments = arguments
+        self._folder = folder
+        self._interrupts = interrupts
+        self._handle: RunHandle | None = None
+        self._failure: HalError | None = None
+
+    def use(self) -> None:
+        """Start HAL, and record the film or wait for Ctrl-C; errors are kept."""
+        try:
+            self.errors += self._app.start()
+            for problem in self.errors:
+                note(f"hal: {problem.source} is degraded: {problem.text}")
+            if self._interrupts.count:
+                raise RunError("interrupted while HAL was starting")
+            if self._arguments.film is None:
+                self._wait()
+            else:
+                self._handle = self._start_film(self._arguments.film)
+                self._follow(self._handle)
+        except HalError as exc:
+            self._failure = exc
+
+    def report(self) -> int:
+        """Print what it came to; return the exit code."""
+        trace = str(self._app.trace_path)
+        if self._app.system.trace.failure is not None:
+            note(f"hal: the trace is incomplete: {self._app.system.trace.failure}")
+        errors = list(self.errors)
+        if self._failure is not None:
+            errors += note_failure(self._failure)
+        status = self._status()
+        report_run(status, trace)
+        if self._arguments.json:
+            say(json_line(status, trace=trace, errors=errors))
+        return self._code(status)
+
+    def note_stop(self, problems: tuple[ErrorRecord, ...]) -> None:
+        """Print what went wrong while HAL stopped."""
+        for problem in problems:
+            note(f"hal: while stopping: {problem.text}")
+        self.errors += problems
+
+    def _status(self) -> RunStatus:
+        """Return the run's last status, or one that stands for a run that never was."""
+        status = RunStatus(run_id="", state=RunState.DONE)
+        if self._handle is not None:
+            status = self._handle.status
+        elif self._failure is not None:
+            status = msgspec.structs.replace(status, state=RunState.ERROR)
+        if self._handle is None and self._was_cut_short:
+            return msgspec.structs.replace(status, state=RunState.CANCELLED)
+        if status.state.is_terminal:
+            return status
+        # Told twice to end, a run does not come to the end of its winding up.
+        return msgspec.structs.replace(
+            status,
+            state=RunState.CANCELLED,
+            finished_at_s=self._app.system.clock.wall_s(),
+            files=tuple(file for file in status.files if Path(file).exists()),
+        )
+
+    @property
+    def _was_cut_short(self) -> bool:
+        """Whether an interrupt ended something that was not over."""
+        count = self._interrupts.count
+        if self._arguments.film is None and self._failure is None:
+            # Running until Ctrl-C is what a run without a film is for.
+            return count > 1
+        return count > 0
+
+    def _code(self, status: RunStatus) -> int:
+        if self._was_cut_short:
+            return INTERRUPTED
+        if self._failure is not None:
+            return exit_code(self._failure)
+        return DONE if status.state is RunState.DONE else RUN_FAILED
+
+    def _wait(self) -> None:
+        self._note_simulation("this microscope is simulated")
+        note(f"hal: running; Ctrl-C to stop; trace: {self._app.trace_path}")
+        WaitLoop().run_until(lambda: self._interrupts.count > 0)
+
+    def _note_simulation(self, text: str) -> None:
+        if self._app.plan.is_simulated:
+            note(f"hal: {text}")
+
+    def _start_film(self, frames: int) -> RunHandle:
+        """Return the handle of a film that was accepted.
+
+        Raises:
+            HalError: It was refused, in the class of the refusal.
+        """
+        arguments = self._arguments
+        request = StartRun(
+            plan=FilmPlan(frames=frames),
+            directory=str(self._folder),
+            name=arguments.name,
+            formats=arguments.formats or _DEFAULT_FORMATS,
+            overwrite=arguments.overwrite,
+            notes=arguments.notes,
+        )
+        delivery = self._app.system.send(request, principal=CLI)
+        WaitLoop().run_until(
+            lambda: delivery.complete or self._interrupts.hurry, every_s=0.02
+        )
+        if not delivery.complete:
+            raise RunError("interrupted while the film was being prepared")
+        accepted = delivery.result()
+        assert isinstance(accepted, RunAccepted)
+        return self._app.handle(accepted, principal=CLI)
+
+    def _follow(self, handle: RunHandle) -> None:
+        """Show the film getting on until it has ended, or is to end now."""
+        self._note_simulation(
+            "this microscope is simulated; the film's metadata say so"
+        )
+        bar = FilmProgressBar(self._app.system.clock)
+        cancelled = False
+
+        def tick() -> None:
+            nonlocal cancelled
+            bar.show(handle.status)
+            if self._interrupts.count and not cancelled:
+                cancelled = True
+                handle.cancel()
+
+        try:
+            WaitLoop().run_until(
+                lambda: not handle.is_running or self._interrupts.hurry, tick=tick
+            )
+        finally:
+            bar.close()
 
 
 def _check_film(arguments: Arguments, folder: Path) -> None:
@@ -92,89 +235,12 @@ def _check_film(arguments: Arguments, folder: Path) -> None:
     check_output(folder, 0).undo()
 
 
-@contextmanager
-def _interruptible() -> Iterator[_Interrupts]:
-    """Count interrupts instead of raising KeyboardInterrupt in the middle of things."""
-    interrupts = _Interrupts()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, interrupts) for number in signals}
-    try:
-        yield interrupts
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _until_interrupted(app: Application, interrupts: _Interrupts) -> int:
-    say(f"trace: {app.trace_path}")
-    note("hal: running; Ctrl-C to stop")
-    WaitLoop().run_until(lambda: interrupts.count > 0)
-    return DONE
-
-
-def _film(
-    app: Application, arguments: Arguments, folder: Path, interrupts: _Interrupts
-) -> int:
-    handle = _start_film(app, arguments, folder, interrupts)
-    bar = FilmProgressBar(app.system.clock)
-    cancelled = False
-
-    def tick() -> None:
-        nonlocal cancelled
-        bar.show(handle.status)
-        if interrupts.count and not cancelled:
-            cancelled = True
-            note("hal: terminating: the film is closed and verified; again to end now")
-            handle.cancel()
-
-    try:
-        WaitLoop().run_until(
-            lambda: not handle.is_running or interrupts.count > 1, tick=tick
-        )
-    finally:
-        bar.close()
-    status = handle.status
-    trace = str(app.trace_path)
-    report_run(status, trace)
-    if arguments.json:
-        say(json_line(status, trace=trace))
-    if interrupts.count:
-        return INTERRUPTED
-    return DONE if status.state is RunState.DONE else RUN_FAILED
-
-
-def _start_film(
-    app: Application, arguments: Arguments, folder: Path, interrupts: _Interrupts
-) -> RunHandle:
-    """Return the handle of a film that was accepted.
-
-    Raises:
-        HalError: It was refused, in the class of the refusal.
-    """
-    assert arguments.film is not None
-    request = StartRun(
-        plan=FilmPlan(frames=arguments.film),
-        directory=str(folder),
-        name=arguments.name,
-        formats=arguments.formats or _DEFAULT_FORMATS,
-        overwrite=arguments.overwrite,
-        notes=arguments.notes,
-    )
-    delivery = app.system.send(request, principal=CLI)
-    WaitLoop().run_until(
-        lambda: delivery.complete or interrupts.count > 1, every_s=0.02
-    )
-    if not delivery.complete:
-        raise RunError("interrupted while the film was being prepared")
-    accepted = delivery.result()
-    assert isinstance(accepted, RunAccepted)
-    return app.handle(accepted, principal=CLI)
-
-
 def _leave(code: int, left_behind: Sequence[str]) -> None:
     """End the process although threads hang in calls that may never return."""
-    note(f"hal: left behind, still hanging: {', '.join(left_behind)}")
+    if left_behind:
+        note(f"hal: left behind, still hanging: {', '.join(left_behind)}")
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
-            stream.flush()
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
     os._exit(code)

@@ -1,0 +1,3 @@
+"""A plugin that believes it is the program."""
+
+raise SystemExit(0)
