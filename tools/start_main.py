@@ -77,7 +77,8 @@ def run_demo(python: Path) -> int:
     if not isinstance(trace, str) or code == 130:
         return code
     print(flush=True)
-    stats = run_child([python, "tools/hal_trace.py", "stats", trace])
+    stats = run_child([python, "tools/hal_trace.py", "stats", "--summary", trace])
+    say(f"for the whole table: {python} tools/hal_trace.py stats {trace}")
     return code or stats
 
 

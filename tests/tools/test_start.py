@@ -45,7 +45,7 @@ def test_the_demo_shows_what_hal_says_and_summarises_the_trace(checkout, capfd):
         " --format ome-tiff --json",
         "wrote /data/movie_0001.dax",
         "",
-        "stats stats logs/trace.jsonl",
+        "stats stats --summary logs/trace.jsonl",
     ]
 
 

@@ -38,6 +38,18 @@ def test_times_are_of_queue_handling_and_total(new_trace, numbers):
     assert (group["failed"], group["late"]) == (0, 0)
 
 
+def test_the_summary_alone_has_no_table(new_trace, hal_trace):
+    file = new_trace()
+    ticket = file.ticket("stage", 0.5, 0.6, 0.7)
+    file.delivery("main#1", "move stage", "cli", [ticket], 0.5, 0.7)
+
+    code, out, _ = hal_trace("stats", file.path, "--summary")
+
+    assert code == 0
+    assert "move stage" not in out
+    assert "deliveries  1, failed 0" in out
+
+
 def test_each_receiver_of_a_broadcast_has_its_own_line(new_trace, numbers):
     file = new_trace()
     tickets = [file.ticket(n, 0.1, 0.1, 0.2) for n in ("stage", "camera1")]

@@ -54,6 +54,7 @@ _STATS = f"""\
 examples:
   hal_trace.py stats logs
   hal_trace.py stats logs/trace_20261120T060000_7K2QPX_main.001.jsonl
+  hal_trace.py stats logs --summary
   hal_trace.py stats logs --json | python -m json.tool
 
 queue: from the mailbox to the start; handling: from start to end (a job included);
@@ -124,7 +125,7 @@ def _run(args: argparse.Namespace, out: TextIO, err: TextIO) -> int:
         if args.json:
             out.write(orjson.dumps(as_json(stats)).decode() + "\n")
         else:
-            for line in stats_lines(stats, local=args.local):
+            for line in stats_lines(stats, local=args.local, table=not args.summary):
                 out.write(line + "\n")
     if damage := trace.damage.summary():
         err.write(f"hal_trace: {damage}\n")
@@ -156,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
 
     one = _command(commands, "stats", "numbers per type and module", _STATS)
     one.add_argument("--json", action="store_true", help="one JSON object instead")
+    one.add_argument("--summary", action="store_true", help="without the table")
 
     one = _command(commands, "sequence", "who told whom, by cause", _SEQUENCE)
     one.add_argument("--run", metavar="R", help="this run (start or end of its id)")

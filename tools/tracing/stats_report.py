@@ -85,9 +85,9 @@ def as_json(stats: Stats) -> dict[str, object]:
     }
 
 
-def text_lines(stats: Stats, *, local: bool) -> Iterator[str]:
-    """Yield the table and the summary below it."""
-    if stats.groups:
+def text_lines(stats: Stats, *, local: bool, table: bool = True) -> Iterator[str]:
+    """Yield the table, if it is wanted, and the summary below it."""
+    if stats.groups and table:
         yield from _table(stats)
         yield ""
     times = Times(local=local)
