@@ -138,7 +138,9 @@ class Application:
         for problem in problems:
             if problem.kind in ("StartError", "ConfigError", "ParameterError"):
                 self.stop()
-                raise StartError(f"module '{problem.source}': {problem.text}")
+                refusal = StartError(f"module '{problem.source}': {problem.text}")
+                refusal.source = problem.source
+                raise refusal
         return problems
 
     def handle(self, accepted: RunAccepted, *, principal: str) -> RunHandle:

@@ -120,9 +120,9 @@ def report_run(status: RunStatus, trace: str) -> None:
     for camera, counts in status.frames.items():
         note(f"{camera}: {describe_shortfall(counts)}, {counts.verified} verified")
     for error in status.background_errors:
-        note(f"hal: {error.source}: {error.text}")
+        note(f"hal: {error}")
     if status.fatal_error is not None:
-        note(f"hal: run failed: {status.fatal_error.text}")
+        note(f"hal: run failed: {status.fatal_error}")
     elif status.state is RunState.CANCELLED and status.run_id:
         note("hal: terminated by user; what is stored is readable")
     for file in status.files:

@@ -121,7 +121,7 @@ class _Session:
     def note_stop(self, problems: tuple[ErrorRecord, ...]) -> None:
         """Print what went wrong while HAL stopped."""
         for problem in problems:
-            note(f"hal: while stopping: {problem.text}")
+            note(f"hal: while stopping: {problem}")
         self.errors += problems
 
     def _status(self) -> RunStatus:

@@ -108,10 +108,10 @@ class FilmEngine:
         try:
             self._expose()
             self._follow()
-        except Cancelled:
-            pass
         except BaseException as exc:  # noqa: BLE001 - ends the run, not the wind-up
-            failure = ErrorRecord.from_exception(exc, "acquisition")
+            # What a module gave up without being told to is a failure like others.
+            if not (isinstance(exc, Cancelled) and self.progress.cancelled.is_set()):
+                failure = ErrorRecord.from_exception(exc, "acquisition")
         try:
             self._wind_up(failure)
         finally:
@@ -120,7 +120,10 @@ class FilmEngine:
     def abandon(self, error: ErrorRecord) -> RunStatus:
         """Return the final status of a run whose engine itself failed or hangs."""
         self._change(
-            state=RunState.ERROR, fatal_error=error, finished_at_s=self._clock.wall_s()
+            state=RunState.ERROR,
+            fatal_error=error,
+            background_errors=self.progress.close(),
+            finished_at_s=self._clock.wall_s(),
         )
         self._is_abandoned = True
         return self._status
@@ -136,7 +139,7 @@ class FilmEngine:
         """Return when every camera's frames are stored.
 
         Raises:
-            RunError: A camera or the recorder failed.
+            HalError: A camera or the recorder failed, in the class of its error.
             DeviceTimeout: Frames stopped coming.
             Cancelled: By request.
         """
@@ -145,8 +148,8 @@ class FilmEngine:
             self._beat()
             self._check_cancelled()
             for name, camera in self.progress.cameras.items():
-                if camera.error:
-                    raise RunError(f"{name}: {camera.error}")
+                if camera.errors:
+                    raise camera.errors[0].to_exception()
                 self._check_silence(name)
             if all(camera.is_done for camera in self.progress.cameras.values()):
                 return
@@ -163,11 +166,17 @@ class FilmEngine:
         storing = camera.sent is not None or counts.stored < counts.received
         if storing and silent_s <= STORING_S:
             return
-        who = "the recorder" if storing else name
-        raise DeviceTimeout(
-            f"nothing from {who} for {silent_s:.1f} s: "
-            f"{counts.received} frames of {name} came, {counts.stored} are stored"
+        if storing:
+            raise DeviceTimeout(
+                f"the recorder has stored nothing for {silent_s:.1f} s: "
+                f"{counts.received} frames of {name} came, {counts.stored} are stored"
+            )
+        silent = DeviceTimeout(
+            f"no frame for {silent_s:.1f} s: "
+            f"{counts.received} came, {counts.stored} are stored"
         )
+        silent.source = name
+        raise silent
 
     def _wind_up(self, failure: ErrorRecord | None) -> None:
         """Stop, finish and report; nothing in here prevents what comes after it."""
@@ -184,22 +193,20 @@ class FilmEngine:
         )
         if finished is not None:
             counts = finished.frames
-            problems += [_record(text) for text in finished.problems]
+            problems += finished.problems
             self._change(files=finished.files)
+        problems = [*self.progress.close(), *problems]
         cut_short = failure is not None or self._is_cut_short(counts)
         problems = [*_lost(counts, cut_short=cut_short), *problems]
         if not cut_short:
             failure = _first(problems)
-        # The recorder says again at its end what ended the run.
-        told = failure.text if failure else ""
-        problems = [problem for problem in problems if problem.text != told]
         self._change(
             state=self._outcome(failure, counts),
             step="",
             frames=counts,
             finished_at_s=self._clock.wall_s(),
             fatal_error=failure,
-            background_errors=tuple(problems),
+            background_errors=_others(problems, failure),
         )
         self._contained(self._tell, [])
 
@@ -279,7 +286,8 @@ def _lost(counts: dict[str, LedgerCounts], *, cut_short: bool) -> Iterator[Error
     for name, count in counts.items():
         whole = not (count.gap_count or count.mismatch_count)
         if not (whole if cut_short else count.complete):
-            yield _record(f"{name}: {describe_shortfall(count)}")
+            text = describe_shortfall(count)
+            yield ErrorRecord(kind=RunError.__name__, text=text, source=name)
 
 
 def describe_shortfall(counts: LedgerCounts) -> str:
@@ -312,5 +320,14 @@ def _first(problems: list[ErrorRecord]) -> ErrorRecord | None:
     return problems[0] if problems else None
 
 
-def _record(text: str) -> ErrorRecord:
-    return ErrorRecord.from_exception(RunError(text), "acquisition")
+def _others(
+    problems: list[ErrorRecord], failure: ErrorRecord | None
+) -> tuple[ErrorRecord, ...]:
+    """Return the problems besides `failure`, each once.
+
+    A camera or the recorder says again at the end why it could not go on.
+    """
+    found = {(problem.source, problem.text): problem for problem in reversed(problems)}
+    if failure is not None:
+        found.pop((failure.source, failure.text), None)
+    return tuple(reversed(found.values()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from hal.base import Clock
+from hal.base import Clock, ErrorRecord
 from hal.frames import FrameLedger, LedgerCounts
 
 
@@ -17,8 +17,8 @@ class CameraProgress:
         """When anything was last heard of its frames."""
         self.sent: int | None = None
         """How many frames it took in all; None while it goes on."""
-        self.error = ""
-        """Why the camera or the recorder could not go on."""
+        self.errors: list[ErrorRecord] = []
+        """Why camera and recorder could not go on, the first reason first."""
 
     @property
     def is_done(self) -> bool:
@@ -30,12 +30,17 @@ class FilmProgress:
     """The account of a film while it goes on.
 
     Runs on: `received`, `stored`, `ended`, `failed`, `cancel` any; the rest the engine.
+
+    Guarantees:
+        An error is either among those that `close` returns, or refused.
     """
 
     def __init__(
         self, cameras: tuple[str, ...], planned: int | None, clock: Clock
     ) -> None:
         self._clock = clock
+        self._lock = threading.Lock()
+        self._is_closed = False
         now_s = clock.monotonic_s()
         self.cameras = {name: CameraProgress(name, planned, now_s) for name in cameras}
         self.cancelled = threading.Event()
@@ -54,18 +59,32 @@ class FilmProgress:
         self._told(camera).ledger.stored(first, last + 1)
         self.news.set()
 
-    def ended(self, camera: str, frames: int, error: str) -> None:
-        """Note that a camera takes no more frames."""
-        progress = self._told(camera)
-        progress.sent = frames
-        progress.error = progress.error or error
+    def ended(self, camera: str, frames: int, error: ErrorRecord | None) -> bool:
+        """Note that a camera takes no more frames; as `failed`, if with an error."""
+        # First the error: a camera that has sent all is not looked at for long.
+        is_told = error is None or self.failed(camera, error)
+        self._told(camera).sent = frames
         self.news.set()
+        return is_told
 
-    def failed(self, camera: str, error: str) -> None:
-        """Note that the recorder cannot go on with a camera."""
-        progress = self._told(camera)
-        progress.error = progress.error or error
+    def failed(self, camera: str, error: ErrorRecord) -> bool:
+        """Note that camera or recorder cannot go on.
+
+        Returns:
+            Whether the run will tell of it; False if its last word has been spoken.
+        """
+        with self._lock:
+            if self._is_closed:
+                return False
+            self._told(camera).errors.append(error)
         self.news.set()
+        return True
+
+    def close(self) -> tuple[ErrorRecord, ...]:
+        """Return all errors noted; later ones are refused."""
+        with self._lock:
+            self._is_closed = True
+            return tuple(e for p in self.cameras.values() for e in p.errors)
 
     def cancel(self) -> None:
         """Ask the engine to end the film."""

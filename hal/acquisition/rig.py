@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from hal.base import ErrorRecord
 from hal.frames import LedgerCounts
 
 
@@ -14,7 +15,7 @@ class FinishedFilm(msgspec.Struct, frozen=True):
 
     files: tuple[str, ...]
     frames: dict[str, LedgerCounts]
-    problems: tuple[str, ...]
+    problems: tuple[ErrorRecord, ...]
 
 
 class Rig(Protocol):

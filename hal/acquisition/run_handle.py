@@ -68,13 +68,17 @@ class RunHandle:
         """Return the final status of a run that was done.
 
         Raises:
-            RunError: It has not ended, or not well.
+            HalError: Why it failed, in the class of that error.
+            RunError: It has not ended, or was cancelled.
         """
         status = self._status
         if status.state is RunState.DONE:
             return status
-        why = status.fatal_error.text if status.fatal_error else str(status.state)
-        raise RunError(f"run {self.run_id}: {why}")
+        if status.fatal_error is None:
+            raise RunError(f"run {self.run_id}: {status.state}")
+        failure = status.fatal_error.to_exception()
+        failure.add_note(f"It ended run {self.run_id}.")
+        raise failure
 
     def update(self, status: RunStatus) -> None:
         """Take a newer status; late news of another run, or after the end, is ignored.

@@ -35,9 +35,18 @@ from typing import ClassVar
 
 
 class HalError(Exception):
-    """Base of all errors of HAL: one line of text, and data for programs."""
+    """Base of all errors of HAL: one line of text, and data for programs.
+
+    Its `str` is what a person reads: the text, after the module it comes from.
+    """
 
     severity: ClassVar[str] = "error"
+    tells_source: ClassVar[bool] = True
+    """Whether a person needs to know the module, besides the text."""
+    source: str = ""
+    """The module where it happened; empty in that module itself."""
+    origin: object = None
+    """The `ErrorRecord` it was made from, where it came from elsewhere."""
 
     def __init__(self, text: str, **data: object) -> None:
         super().__init__(text)
@@ -45,11 +54,22 @@ class HalError(Exception):
         self.data = data
 
     def __str__(self) -> str:
-        return self.text
+        return with_source(self.source, self.text) if self.tells_source else self.text
+
+
+def with_source(source: str, text: str) -> str:
+    """Return `source: text`; just the text if it begins with that name anyway."""
+    rest = text.removeprefix(source)
+    begins_with_it = rest != text and not (rest[:1].isalnum() or rest[:1] == "_")
+    return f"{source}: {text}" if source and not begins_with_it else text
 
 
 class BadInput(HalError):
     """What the user gave is wrong; `file` and `line` say where, if it has a place."""
+
+    tells_source = False
+    file: str | None = None
+    line: int | None = None
 
     def __init__(
         self, text: str, *, file: str | None = None, line: int | None = None
@@ -67,6 +87,8 @@ class ConfigError(BadInput):
 class ParameterError(BadInput):
     """A parameter is unknown, ill-typed, outside its limits, or not changeable now."""
 
+    tells_source = True  # several modules have parameters of the same name
+
 
 class PlanError(BadInput):
     """A plan cannot be run as it is written."""
@@ -78,6 +100,8 @@ class OutputExists(BadInput):
 
 class StartError(HalError):
     """HAL cannot start with this configuration on this machine."""
+
+    tells_source = False
 
     def __init__(
         self, text: str, *, file: str | None = None, line: int | None = None

@@ -2,6 +2,9 @@
 
 `get_logger` may be called at import; where records go is decided once, at start, by
 `set_log_sink`. Until then warnings and errors go to stderr.
+
+A record with `told_by=NAME` is of something that NAME tells the user anyway (a run, why
+it failed): it is kept like any other, and not printed a second time.
 """
 
 from __future__ import annotations
@@ -21,8 +24,11 @@ _LOUD = ("warning", "error", "critical")
 
 
 def to_stderr(record: Mapping[str, object]) -> None:
-    """Print warnings and worse as one line; survives a missing or closed stderr."""
-    if record.get("level") not in _LOUD or sys.stderr is None:
+    """Print warnings and worse as one line, unless somebody else tells of them.
+
+    Survives a missing or closed stderr.
+    """
+    if record.get("level") not in _LOUD or "told_by" in record or sys.stderr is None:
         return
     rest = " ".join(
         f"{key}={value}"

@@ -66,11 +66,7 @@ def unpack(cls: type[Record], data: bytes) -> Record:
     name = wire_name(cls.__name__)
     try:
         record = _decoder(cls).decode(data)
-        for path, number in _numbers(msgspec.to_builtins(record), ""):
-            if not math.isfinite(number):
-                raise InvalidMessage(
-                    f"{name}:{path}: expected a finite number, got {number}"
-                )
+        _check_finite(name, msgspec.to_builtins(record))
     except _UNREADABLE as exc:
         raise InvalidMessage(f"{name}: {_one_line(exc)}") from exc
     return record
@@ -80,14 +76,16 @@ def unpack_any(data: bytes) -> object:
     """Return what `pack` was given: a record of any known class, or plain data.
 
     Raises:
-        InvalidMessage: `data` is not msgpack, or no class of that name is known.
+        InvalidMessage: `data` is not msgpack, holds a number that is not finite, or no
+            class of that name is known.
     """
     try:
         value = msgspec.msgpack.decode(data)
+        if isinstance(value, dict) and isinstance(value.get(WIRE_FIELD), str):
+            return unpack(record_class(value[WIRE_FIELD]), data)
+        _check_finite("response", value)
     except _UNREADABLE as exc:
         raise InvalidMessage(f"response: {_one_line(exc)}") from exc
-    if isinstance(value, dict) and isinstance(value.get(WIRE_FIELD), str):
-        return unpack(record_class(value[WIRE_FIELD]), data)
     return value
 
 
@@ -103,11 +101,20 @@ def record_class(name: str) -> type[Record]:
         raise InvalidMessage(f"unknown kind of record: '{name}'") from None
 
 
+def _check_finite(name: str, value: object) -> None:
+    for path, number in _numbers(value, ""):
+        if not math.isfinite(number):
+            raise InvalidMessage(
+                f"{name}:{path}: expected a finite number, got {number}"
+            )
+
+
 def _numbers(value: Any, path: str) -> Iterator[tuple[str, float]]:
     if isinstance(value, float):
         yield path, value
     elif isinstance(value, dict):
         for key, item in value.items():
+            yield from _numbers(key, f"{path} {key}")
             yield from _numbers(item, f"{path} {key}")
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):

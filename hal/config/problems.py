@@ -16,6 +16,8 @@ _MOST = 20
 class ConfigErrors(ConfigError):
     """Several things are wrong; `errors` has each of them, in reading order."""
 
+    errors: tuple[Problem, ...] = ()
+
     def __init__(
         self,
         text: str,
@@ -30,6 +32,8 @@ class ConfigErrors(ConfigError):
 
 class StartErrors(StartError):
     """The configuration is right, but this machine lacks several things."""
+
+    errors: tuple[Problem, ...] = ()
 
     def __init__(
         self,

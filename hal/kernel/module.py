@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hal.base import ModuleState, ParameterError, StateError, Value
+from hal.base import ErrorRecord, ModuleState, ParameterError, StateError, Value
 from hal.kernel.actor import ModuleActor
 from hal.kernel.context import Context
+from hal.kernel.delivery import Delivery
 from hal.kernel.handles import handles
+from hal.kernel.message import Event
 from hal.kernel.protocol import (
     CommitParameters,
     ConfigureModule,
@@ -63,6 +65,31 @@ class Module(ModuleActor):
         if not self.state.takes_work:
             reason = f": {self.reason}" if self.reason else ""
             raise StateError(f"{self.name} is {self.state}{reason}")
+
+    def send_failure(
+        self, event: Event, phrase: str, error: ErrorRecord, **data: object
+    ) -> None:
+        """Send an event that says why this module failed; a person hears of it once.
+
+        The failure is logged in any case. A receiver that answers True tells of it;
+        if nobody does, the log says it on stderr.
+
+        Args:
+            event: What to send.
+            phrase: Fixed words for the log.
+            error: Why.
+            data: For the log.
+        """
+
+        def heard(delivery: Delivery) -> None:
+            data.update(why=error.text, error_kind=error.kind)
+            for name, answer in delivery.responses.items():
+                if answer is True:
+                    data.update(told_by=name)
+            self._log_failure(delivery)
+            self.log.error(phrase, **data)
+
+        self.send(event, reply=heard)
 
     @handles(DescribeParameters)
     def on_describe(self, msg: DescribeParameters) -> ParameterList:

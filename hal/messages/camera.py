@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from hal.base import Record
+from hal.base import ErrorRecord, Record
 from hal.kernel import Event, Lane, Request
 
 
@@ -67,11 +67,14 @@ class FramesReceived(Event, frozen=True):
 
 
 class CameraFinished(Event, frozen=True):
-    """A camera has stopped taking frames for a run."""
+    """A camera has stopped taking frames for a run.
+
+    Whoever answers True tells the user of its error.
+    """
 
     run_id: str
     camera: str
     frames: int
     """How many came."""
-    error: str
-    """Why it could not go on; empty when it was meant to end."""
+    error: ErrorRecord | None = None
+    """Why it could not go on; None when it was meant to end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from hal.base import Record
+from hal.base import ErrorRecord, Record
 from hal.frames import LedgerCounts
 from hal.kernel import Event, ParameterList, Request
 from hal.messages.camera import CameraArmed
@@ -49,11 +49,14 @@ class FramesStored(Event, frozen=True):
 
 
 class RecordingFailed(Event, frozen=True):
-    """The recorder cannot store any more frames of a camera; the rest is readable."""
+    """The recorder cannot store any more frames of a camera; the rest is readable.
+
+    Whoever answers True tells the user of its error.
+    """
 
     run_id: str
     camera: str
-    error: str
+    error: ErrorRecord
 
 
 class FinishRecording(Request, frozen=True):
@@ -77,5 +80,6 @@ class RecordingFinished(Record, frozen=True):
     """Full paths of what is there, the sidecar last."""
     frames: dict[str, LedgerCounts]
     """The account of each camera."""
-    problems: tuple[str, ...]
-    """What went wrong at the end: closing, verifying, the sidecar."""
+    problems: tuple[ErrorRecord, ...]
+    """What went wrong: why a camera's frames were not all stored, then at the end
+    (closing, verifying, the sidecar)."""

@@ -2,7 +2,13 @@
 
 from hal.storage.dax import DaxWriter, inf_text
 from hal.storage.description import FilmDescription
-from hal.storage.disk import OutputDirectory, check_output, film_bytes, free_bytes
+from hal.storage.disk import (
+    OutputDirectory,
+    SpaceReserve,
+    check_output,
+    film_bytes,
+    free_bytes,
+)
 from hal.storage.formats import WRITERS, make_writer, writer_class
 from hal.storage.names import (
     FilmNames,
@@ -29,7 +35,7 @@ from hal.storage.verify import (
     frame_checksum,
     verify,
 )
-from hal.storage.writer import FrameWriter
+from hal.storage.writer import FrameWriter, store_frame
 
 __all__ = [
     "FULL_BELOW_BYTES",
@@ -45,6 +51,7 @@ __all__ = [
     "Sidecar",
     "SidecarSection",
     "SidecarValue",
+    "SpaceReserve",
     "Verification",
     "check_name",
     "check_output",
@@ -60,6 +67,7 @@ __all__ = [
     "reserve_film",
     "section",
     "sidecar_xml",
+    "store_frame",
     "verify",
     "write_sidecar",
     "writer_class",

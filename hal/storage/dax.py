@@ -38,7 +38,8 @@ class DaxWriter(FrameWriter):
 
     The `.inf` is written when the film is opened and, in place, after each frame: it
     is always right, also after a SIGKILL, and its few bytes are there before the disk
-    is full. (It only ever grows, and a write within one page is not torn by a signal.)
+    is full. (A write within one page is not torn by a signal. Where a frame is taken
+    back it may shrink by a character: for a moment its last line has no end.)
     """
 
     format = "dax"
@@ -53,11 +54,15 @@ class DaxWriter(FrameWriter):
         data.write_at(self._data_bytes(), pixels.astype("<u2", copy=False).data)
         self._write_inf(self._stored + 1)
 
+    def _do_step_back(self) -> None:
+        pass  # the position of a frame follows from its number
+
     def _do_undo(self) -> None:
-        data, _ = self._outputs
-        data.cut(self._data_bytes())
+        data, inf = self._outputs
+        # Cut first: a missing line end disturbs fewer readers than an empty line.
+        inf.cut(len(inf_text(self.description, self._stored)))
         self._write_inf(self._stored)
-        self._outputs[1].cut(len(inf_text(self.description, self._stored)))
+        data.cut(self._data_bytes())
 
     def _data_bytes(self) -> int:
         height, width = self.description.shape

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -35,6 +37,46 @@ class OutputDirectory:
             with contextlib.suppress(OSError):
                 directory.rmdir()
         self._created = ()
+
+
+class SpaceReserve:
+    """Room on a disk, held for what must be written although it has become full.
+
+    Held by a file without a name, which is gone with the process that holds it, however
+    that ends.
+
+    Runs on: one thread at a time.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._file: IO[bytes] | None = None
+
+    def take(self, size: int) -> None:
+        """Hold `size` bytes, as blocks that nobody else can have; once.
+
+        Raises:
+            DiskFull, StorageError: They cannot be had; nothing is held.
+        """
+        # Random bytes, because some disks store others in less room.
+        left = memoryview(os.urandom(size))
+        try:
+            self._file = tempfile.TemporaryFile(  # noqa: SIM115 - held until released
+                dir=self._directory, prefix=".hal-", buffering=0
+            )
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as exc:
+            self.release()
+            doing = "set room aside for the sidecar"
+            raise storage_error(exc, self._directory, doing, 0) from exc
+
+    def release(self) -> None:
+        """Give the room back; harmless when repeated."""
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()
 
 
 def free_bytes(directory: Path) -> int:

@@ -50,6 +50,8 @@ class OmeTiffWriter(FrameWriter):
         """Where the next frame goes."""
         self._link = _FIRST_LINK
         """Where the position of the next frame's directory goes."""
+        self._before = (self._end, self._link)
+        """Both, as they were before the last frame."""
         height, width = description.shape
         self._frame_bytes = height * width * self._dtype.itemsize
         self._little = self._dtype.newbyteorder("<")
@@ -70,15 +72,19 @@ class OmeTiffWriter(FrameWriter):
         file.write_at(self._end, data, padding + directory + bytes(tail))
         file.write_at(self._link, struct.pack("<Q", directory_at))
         self._write_count(self._stored + 1)
+        self._before = (self._end, self._link)
         self._link = directory_at + len(directory) - 8
         self._end = directory_at + len(directory) + tail
 
+    def _do_step_back(self) -> None:
+        self._end, self._link = self._before
+
     def _do_undo(self) -> None:
         file = self._outputs[0]
+        self._write_count(self._stored)
         # Unlink first: a link into what is cut off would make the file unreadable.
         file.write_at(self._link, bytes(8))
         file.cut(self._end)
-        self._write_count(self._stored)
 
     def _write_count(self, frames: int) -> None:
         offset = _HEADER_BYTES + len(self._xml.before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -26,6 +27,7 @@ class FrameWriter(ABC):
         this process leaves it readable by the format's usual readers.
         When `append` raises, the files hold exactly the frames stored before, are
         readable, and the same frame may be tried again (after making space).
+        They are readable at every moment, also while a frame is taken back.
         A film that ends without a single frame leaves no file.
     """
 
@@ -64,6 +66,7 @@ class FrameWriter(ABC):
         )
         self._stored = 0
         self._is_open = False
+        self._may_take_back = False
         self._log = get_logger(module="storage")
 
     @property
@@ -106,6 +109,20 @@ class FrameWriter(ABC):
                 this film; what was stored before is readable.
             StateError: Not open.
         """
+        self.store(pixels, info)
+        try:
+            self.take_place()
+        except StorageError:
+            self._step_back()
+            self._undo()
+            raise
+
+    def store(self, pixels: Pixels, info: FrameInfo) -> None:
+        """As `append`, but the file of an old film of that name stays.
+
+        For a film in several formats (see `store_frame`), until all have its first
+        frame.
+        """
         if not self._is_open:
             raise StateError(f"{self.files[0]}: not open for frames")
         if pixels.shape != self.description.shape or pixels.dtype != self._dtype:
@@ -114,15 +131,47 @@ class FrameWriter(ABC):
                 f"{pixels.dtype}, but the film is {self.description.shape} "
                 f"{self._dtype}"
             )
+        self._may_take_back = False
         try:
             self._do_append(np.ascontiguousarray(pixels), info)
-            if not self._stored:
-                for output in self._outputs:
-                    output.take_place()
         except OSError as exc:
             self._undo()
             raise self._error(exc, f"write frame {info.index}") from exc
         self._stored += 1
+        self._may_take_back = True
+
+    def take_place(self) -> None:
+        """Replace an old film of that name, if there is one; after the first frame.
+
+        Raises:
+            StorageError: The system refused.
+        """
+        if self._stored != 1:
+            return
+        try:
+            for output in self._outputs:
+                output.take_place()
+        except OSError as exc:
+            self._stored = 0  # no frame of a film counts that has not its name
+            error = self._error(exc, "take the place of the old film")
+            self._stored = 1
+            raise error from exc
+
+    def take_back(self) -> None:
+        """Remove the frame stored last, once: the files are as if it had not come.
+
+        Raises:
+            StorageError: The system refused; the frame may still be in the files, but
+                the next one would be written over it.
+            StateError: Not open, or there is no such frame.
+        """
+        if not self._is_open or not self._may_take_back:
+            raise StateError(f"{self.files[0]}: there is no frame to take back")
+        self._step_back()
+        try:
+            self._do_undo()
+        except OSError as exc:
+            raise self._error(exc, f"take frame {self._stored} back") from exc
 
     def sync(self) -> None:
         """Return when all frames stored so far survive a power cut; may take seconds.
@@ -166,6 +215,11 @@ class FrameWriter(ABC):
         except StorageError as exc:
             self._log.warning("film not closed cleanly", error=exc.text)
 
+    def _step_back(self) -> None:
+        self._may_take_back = False
+        self._stored -= 1
+        self._do_step_back()
+
     def _undo(self) -> None:
         """Bring the files back to the frames stored, as well as the system lets us."""
         try:
@@ -191,5 +245,46 @@ class FrameWriter(ABC):
         """Write one frame (contiguous, checked) so that it counts last; OSError."""
 
     @abstractmethod
+    def _do_step_back(self) -> None:
+        """Go back to the positions before the last frame; nothing is written."""
+
+    @abstractmethod
     def _do_undo(self) -> None:
-        """Remove what a failed `_do_append` may have left; may raise OSError."""
+        """Remove what stands behind the stored frames; may raise OSError.
+
+        In the reverse order of `_do_append`, so that readers find whole frames between
+        any two writes: first what makes the frame count, then its pixels.
+        """
+
+
+def store_frame(
+    writers: Sequence[FrameWriter],
+    pixels: Pixels,
+    info: FrameInfo,
+    on_problem: Callable[[StorageError], None],
+) -> None:
+    """Store one frame of a film in all its formats, or in none.
+
+    Args:
+        writers: One for each format.
+        pixels: The frame.
+        info: What belongs to it.
+        on_problem: Told of each format that has it and will not let it go.
+
+    Raises:
+        DiskFull, StorageError: As `FrameWriter.append`, of the first that failed.
+    """
+    stored: list[FrameWriter] = []
+    try:
+        for writer in writers:
+            writer.store(pixels, info)
+            stored.append(writer)
+        for writer in writers:
+            writer.take_place()
+    except BaseException:
+        for writer in stored:
+            try:
+                writer.take_back()
+            except StorageError as exc:
+                on_problem(exc)
+        raise

@@ -100,16 +100,18 @@ class AcquisitionModule(Module):
             progress.stored(msg.camera, msg.first, msg.last)
 
     @handles(CameraFinished)
-    def on_camera_finished(self, msg: CameraFinished) -> None:
-        """Pass the news to the engine, if it is about its run."""
-        if (progress := self._progress(msg.run_id)) is not None:
-            progress.ended(msg.camera, msg.frames, msg.error)
+    def on_camera_finished(self, msg: CameraFinished) -> bool:
+        """Pass the news to the engine; answers whether its run tells of the error."""
+        progress = self._progress(msg.run_id)
+        return progress is not None and progress.ended(
+            msg.camera, msg.frames, msg.error
+        )
 
     @handles(RecordingFailed)
-    def on_recording_failed(self, msg: RecordingFailed) -> None:
-        """Pass the news to the engine, if it is about its run."""
-        if (progress := self._progress(msg.run_id)) is not None:
-            progress.failed(msg.camera, msg.error)
+    def on_recording_failed(self, msg: RecordingFailed) -> bool:
+        """Pass the news to the engine; answers whether its run tells of the error."""
+        progress = self._progress(msg.run_id)
+        return progress is not None and progress.failed(msg.camera, msg.error)
 
     @handles(StopModule)
     def on_stop_module(self, msg: StopModule) -> None:

@@ -143,12 +143,14 @@ class CameraModule(DeviceModule[Camera]):
         grab, self._grab = self._grab, None
         assert grab is not None
         assert self._ring is not None
-        text = grab.error or ("" if error is None else error.text)
-        if text:
-            self.log.error("film failed", run=grab.run_id, why=text)
+        error = grab.error or error
         # The loop ends the ring itself, unless it hangs.
-        self._ring.end(text or None)
-        self.send(CameraFinished(grab.run_id, self.name, grab.count, text))
+        self._ring.end(None if error is None else error.text)
+        finished = CameraFinished(grab.run_id, self.name, grab.count, error)
+        if error is None:
+            self.send(finished)
+        else:
+            self.send_failure(finished, "film failed", error, run=grab.run_id)
 
     def _drop_ring(self) -> None:
         self._ring = None

@@ -42,8 +42,8 @@ class Grab:
         self.run_id = run_id
         self.count = 0
         """Frames published so far."""
-        self.error = ""
-        """What went wrong first; empty while all is well."""
+        self.error: ErrorRecord | None = None
+        """What went wrong first."""
         self._camera = camera
         self._driver = driver
         self._ring = ring
@@ -65,14 +65,14 @@ class Grab:
         try:
             self._film(loop)
         except BaseException as exc:
-            self.error = ErrorRecord.from_exception(exc, self._camera).text
+            self.error = ErrorRecord.from_exception(exc, self._camera)
             raise
         finally:
             self._report()
             try:
                 self._driver.stop()
             finally:
-                self._ring.end(self.error or None)
+                self._ring.end(None if self.error is None else self.error.text)
 
     def _film(self, loop: Loop) -> None:
         self._driver.start(self._frames)

@@ -42,7 +42,7 @@ class RecorderModule(Module):
             raise StateError(f"still recording run {self._recording.run_id}")
         rings = self.context.service(FrameRings)
         self.run_job(
-            partial(Recording.open, msg, rings, self.clock, self._tell),
+            partial(Recording.open, msg, rings, self.clock, self._tell, self.name),
             deadline_s=20.0,
             then=self._opened,
         )
@@ -107,5 +107,7 @@ class RecorderModule(Module):
     ) -> None:
         if error is not None:
             track.give_up()
-            self.log.error("recording failed", camera=track.camera, why=error.text)
-            self.send(RecordingFailed(track.run_id, track.camera, error.text))
+            failed = RecordingFailed(track.run_id, track.camera, error)
+            self.send_failure(
+                failed, "recording failed", error, camera=track.camera, run=track.run_id
+            )

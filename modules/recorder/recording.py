@@ -6,9 +6,10 @@ import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from hal.acquisition import RunState
-from hal.base import BadInput, Clock, StorageError, get_logger
+from hal.base import BadInput, Clock, ErrorRecord, StorageError, get_logger
 from hal.frames import FrameRings, LedgerCounts
 from hal.kernel import versions
 from hal.messages import CameraArmed, FramesStored, OpenRecording, RecordingFinished
@@ -17,17 +18,22 @@ from hal.storage import (
     FrameWriter,
     Reservation,
     Sidecar,
+    SpaceReserve,
     check_output,
     film_bytes,
     make_writer,
     reserve_film,
     section,
+    sidecar_xml,
     write_sidecar,
     writer_class,
 )
 from modules.recorder.track import Track
 
 log = get_logger(module="recorder")
+
+_SIDECAR_GROWS: Final = 32 * 2**10
+"""So much longer the sidecar may be at the end than at the beginning."""
 
 
 class Recording:
@@ -38,13 +44,18 @@ class Recording:
     Guarantees:
         A recording that cannot be opened leaves nothing behind.
         The sidecar exists from the first stored frame on, and says `running` until the
-        end has been written.
+        end has been written; a full disk has room for that.
     """
 
     def __init__(
-        self, request: OpenRecording, reservation: Reservation, clock: Clock
+        self,
+        request: OpenRecording,
+        reservation: Reservation,
+        clock: Clock,
+        source: str,
     ) -> None:
         self.run_id = request.run_id
+        self._source = source
         self.tracks: tuple[Track, ...] = ()
         self._request = request
         self._reservation = reservation
@@ -53,6 +64,7 @@ class Recording:
         self._started_wall_s = clock.wall_s()
         # Tracks write it at their first frame, `finish` at the end: the last word.
         self._sidecar_lock = threading.Lock()
+        self._reserve = SpaceReserve(reservation.names.sidecar.parent)
         self._is_finished = False
 
     @classmethod
@@ -62,8 +74,16 @@ class Recording:
         rings: FrameRings,
         clock: Clock,
         tell: Callable[[FramesStored], None],
+        source: str,
     ) -> Recording:
         """Create all files and take a place in every ring.
+
+        Args:
+            request: What to record.
+            rings: Where the frames come.
+            clock: Whose time counts.
+            tell: Acknowledges stored frames.
+            source: The module whose errors these are.
 
         Raises:
             BadInput: Folder, name or format cannot be used, or there is no space.
@@ -91,11 +111,13 @@ class Recording:
                 overwrite=request.overwrite,
             )
             undo.callback(reservation.release)
-            recording = cls(request, reservation, clock)
+            recording = cls(request, reservation, clock, source)
             recording.tracks = tuple(
                 recording._make_track(camera, rings, tell, undo)
                 for camera in request.cameras
             )
+            size = len(sidecar_xml(recording._sidecar(RunState.RUNNING)))
+            recording._reserve.take(size + _SIDECAR_GROWS)  # last: nothing undoes it
             undo.pop_all()
         return recording
 
@@ -116,13 +138,14 @@ class Recording:
         self, state: str, drain_s: float, should_stop: Callable[[], bool]
     ) -> RecordingFinished:
         """Wait for the tracks, verify them, and write the sidecar."""
-        problems: list[str] = []
         give_up_s = self._clock.monotonic_s() + drain_s
-        for track in self.tracks:
-            why = track.wait_until_done(give_up_s, drain_s)
-            if why:
-                problems.append(f"{track.camera}: {why}")
-            problems += track.verify(should_stop)
+        try:
+            for track in self.tracks:
+                track.wait_until_done(give_up_s, drain_s)
+                track.verify(should_stop)
+        finally:
+            self._reserve.release()
+        problems = [problem for track in self.tracks for problem in track.problems]
         counts = {track.camera: track.ledger.snapshot() for track in self.tracks}
         if not any(count.stored for count in counts.values()):
             self._reservation.release()
@@ -132,12 +155,15 @@ class Recording:
             try:
                 self._write_sidecar(self._final(state, counts, problems))
             except StorageError as exc:
-                problems.append(str(exc))
+                problems.append(ErrorRecord.from_exception(exc, self._source))
         present = tuple(file for file in self.files if Path(file).exists())
         return RecordingFinished(present, counts, tuple(problems))
 
     def _final(
-        self, state: str, counts: dict[str, LedgerCounts], problems: list[str]
+        self,
+        state: str,
+        counts: dict[str, LedgerCounts],
+        problems: list[ErrorRecord],
     ) -> str:
         """Return how the film ended, now that all is known."""
         whole = all(count.complete for count in counts.values()) and not problems
@@ -188,6 +214,7 @@ class Recording:
             clock=self._clock,
             tell=tell,
             first_frame=self._first_frame,
+            source=self._source,
         )
 
     def _describe(self, camera: CameraArmed) -> FilmDescription:
@@ -214,9 +241,12 @@ class Recording:
         return any(module.simulated for module in self._request.parameters)
 
     def _write_sidecar(self, state: str) -> None:
+        write_sidecar(self._reservation.names.sidecar, self._sidecar(state))
+
+    def _sidecar(self, state: str) -> Sidecar:
         counts = tuple(track.ledger.snapshot() for track in self.tracks)
         software = versions()
-        sidecar = Sidecar(
+        return Sidecar(
             run_id=self.run_id,
             state=state,
             frames=min(count.stored for count in counts),
@@ -233,7 +263,6 @@ class Recording:
                 for module in self._request.parameters
             ),
         )
-        write_sidecar(self._reservation.names.sidecar, sidecar)
 
 
 def _needed_bytes(camera: CameraArmed, request: OpenRecording) -> int:

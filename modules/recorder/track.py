@@ -16,6 +16,7 @@ from hal.storage import (
     FrameWriter,
     Verification,
     frame_checksum,
+    store_frame,
     verify,
 )
 
@@ -32,6 +33,8 @@ class Track:
 
     Guarantees:
         A frame is acknowledged when all formats have stored it, not before.
+        One that a format cannot store is taken back from the others: all formats and
+        the ledger hold the same frames.
         After a failure the reader is closed, so that the camera is not held up.
     """
 
@@ -46,7 +49,21 @@ class Track:
         clock: Clock,
         tell: Callable[[FramesStored], None],
         first_frame: Callable[[], None],
+        source: str,
     ) -> None:
+        """Follow `ring` from where `reader` is.
+
+        Args:
+            run_id: For the acknowledgements.
+            description: The film of this camera.
+            ring: Where the frames come.
+            reader: The recorder's place in it; closed by this track.
+            writers: Open, one for each format.
+            clock: Whose time counts.
+            tell: Acknowledges stored frames.
+            first_frame: Called when there is something to describe.
+            source: The module whose errors these are.
+        """
         self.run_id = run_id
         self.description = description
         self.writers = writers
@@ -54,7 +71,9 @@ class Track:
         self.checksums = FrameChecksums()
         self.done = threading.Event()
         """Set when all is stored and the files are closed, or nothing more will be."""
-        self.error = ""
+        self.problems: list[ErrorRecord] = []
+        """Why not all was stored, and what could not be put right after that."""
+        self._source = source
         self._ring = ring
         self._reader = reader
         self._clock = clock
@@ -89,7 +108,7 @@ class Track:
             for writer in self.writers:
                 writer.finish()
         except BaseException as exc:
-            self.error = ErrorRecord.from_exception(exc, self.camera).text
+            self._note(exc)
             raise
         finally:
             self._reader.close()
@@ -98,8 +117,8 @@ class Track:
             self._report()
             self.done.set()
 
-    def wait_until_done(self, give_up_s: float, stall_s: float) -> str:
-        """Return "" once all is stored and closed, or why it will not be.
+    def wait_until_done(self, give_up_s: float, stall_s: float) -> None:
+        """Return once all is stored and closed, or will not be: a problem then.
 
         Args:
             give_up_s: Until when to wait for the camera to end its film.
@@ -118,19 +137,18 @@ class Track:
                     why = "the end of the film never came"
                 self.give_up()
                 self._clock.wait(self.done, _CLOSE_S)
-                return why
-        return ""
+                self._note(StorageError(f"{self.camera}: {why}"))
+                return
 
     def give_up(self) -> None:
         """Let go of the ring: its end will not come."""
         self._reader.close()
 
-    def verify(self, should_stop: Callable[[], bool]) -> tuple[str, ...]:
-        """Read all formats back; return what was found wrong, in words."""
+    def verify(self, should_stop: Callable[[], bool]) -> None:
+        """Read all formats back; what is found wrong is a problem."""
         self.ledger.close()
-        problems = [f"{self.camera}: {self.error}"] if self.error else []
         if not len(self.checksums):
-            return tuple(problems)
+            return
         results: list[Verification] = []
         for writer in self.writers:
             try:
@@ -141,35 +159,37 @@ class Track:
                     should_stop=should_stop,
                 )
             except StorageError as exc:
-                problems.append(str(exc))
+                self._note(exc)
                 continue
             results.append(result)
             if not result.passed:
-                problems.append(
+                text = (
                     f"{writer.files[0]}: {result.found} of {result.stored} frames "
                     f"found, {len(result.mismatched)} not as written"
                 )
+                self._note(StorageError(text))
         wrong = {index for result in results for index in result.mismatched}
         if len(results) == len(self.writers):
             checked = min(result.checked for result in results)
             self.ledger.verified(checked - len(wrong), sorted(wrong))
-        return tuple(problems)
 
     def _store(self, frame: Frame) -> None:
         index = frame.info.index
         self.ledger.received(index)
-        for writer in self.writers:
-            writer.append(frame.pixels, frame.info)
         checksum = frame_checksum(frame.pixels)
-        self._reader.release()
+        store_frame(self.writers, frame.pixels, frame.info, self._note)
         self.checksums.add(index, checksum)
         self.ledger.stored(index)
+        self._reader.release()
         if index != self._next:
             self._report()
             self._first = index
         self._next = index + 1
         if len(self.checksums) == 1:
             self._first_frame()
+
+    def _note(self, exc: BaseException) -> None:
+        self.problems.append(ErrorRecord.from_exception(exc, self._source))
 
     def _report(self) -> None:
         """Acknowledge the frames stored since the last report."""

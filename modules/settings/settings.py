@@ -75,9 +75,6 @@ class SettingsModule(Module):
             asked.append(module)
             try:
                 self.ask(ProposeParameters(transaction, values), to=module)
-            except ParameterError as exc:
-                self._drop(transaction, asked)
-                raise ParameterError(f"{module}: {exc}") from exc
             except HalError:
                 self._drop(transaction, asked)
                 raise

@@ -103,7 +103,7 @@ class Film:
         """Tell of a camera that ended after frames came and were stored."""
         self.progress.received(camera, 0, received - 1)
         self.progress.stored(camera, 0, (received if stored is None else stored) - 1)
-        self.progress.ended(camera, received, "")
+        self.progress.ended(camera, received, None)
 
     def finished(self, **verified: LedgerCounts) -> FinishedFilm:
         """Return what the recorder says: what the engine was told, unless given."""

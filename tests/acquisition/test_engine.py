@@ -4,20 +4,44 @@ from __future__ import annotations
 
 import itertools
 
+import msgspec
 import pytest
 
 from hal.acquisition import FinishedFilm, RunState, RunStatus
 from hal.acquisition.engine import SILENCE_S, STORING_S
-from hal.base import DeviceError, DeviceTimeout, DiskFull, ErrorRecord, HalError
+from hal.base import (
+    Cancelled,
+    DeviceError,
+    DeviceTimeout,
+    DiskFull,
+    ErrorRecord,
+    HalError,
+)
 from tests.acquisition.scripted import FRAMES, Film, counts, ledger
 
 WINDING_UP = ["stop left", "stop right", "finish"]
+PULLED = ErrorRecord(
+    kind="LinkError",
+    text="cable pulled",
+    source="left",
+    traceback="in grab",
+    dump="all threads",
+    data={"port": 3},
+)
+NO_SPACE = ErrorRecord(kind="DiskFull", text="no space left", source="recorder")
 
 
 def assert_ended_once(reports: list[RunStatus]) -> None:
     states = [report.state for report in reports]
     assert states[-1].is_terminal
     assert not any(state.is_terminal for state in states[:-1])
+
+
+def assert_same(error: ErrorRecord | None, origin: ErrorRecord) -> None:
+    """It is that error, passed on: only its traceback has grown."""
+    assert error is not None
+    assert msgspec.structs.replace(error, traceback=origin.traceback) == origin
+    assert origin.traceback in error.traceback
 
 
 def test_a_film_is_prepared_exposed_followed_and_finished_in_order() -> None:
@@ -253,7 +277,7 @@ def test_a_cancelled_film_tells_of_frames_lost_before_the_cancel() -> None:
 
     assert status.state is RunState.CANCELLED
     (told,) = status.background_errors
-    assert told.text == "left: 5 frames stored, 3 missing: 3-5"
+    assert str(told) == "left: 5 frames stored, 3 missing: 3-5"
 
 
 def test_a_cancel_does_not_count_frames_that_were_never_taken_as_lost() -> None:
@@ -276,8 +300,8 @@ def test_a_silent_camera_fails_the_run_by_name() -> None:
     assert status.state is RunState.ERROR
     assert status.fatal_error is not None
     assert status.fatal_error.kind == "DeviceTimeout"
-    assert status.fatal_error.text.startswith("nothing from right for ")
-    assert "0 frames of right came, 0 are stored" in status.fatal_error.text
+    assert str(status.fatal_error).startswith("right: no frame for 10.")
+    assert status.fatal_error.text.endswith(" s: 0 came, 0 are stored")
     assert film.clock.monotonic_s() - before_s == pytest.approx(SILENCE_S, abs=1.0)
 
 
@@ -316,7 +340,7 @@ def test_a_silent_recorder_fails_the_run_by_name(has_ended: bool) -> None:
         film.progress.received("left", 0, FRAMES - 1)
         film.progress.stored("left", 0, 3)
         if has_ended:
-            film.progress.ended("left", FRAMES, "")
+            film.progress.ended("left", FRAMES, None)
 
     film.on("start left", deliver)
 
@@ -324,7 +348,7 @@ def test_a_silent_recorder_fails_the_run_by_name(has_ended: bool) -> None:
 
     assert status.state is RunState.ERROR
     assert status.fatal_error is not None
-    assert "nothing from the recorder for " in status.fatal_error.text
+    assert "the recorder has stored nothing for " in status.fatal_error.text
     assert "10 frames of left came, 4 are stored" in status.fatal_error.text
     # The camera's and the recorder's own deadlines come first: they know why.
     assert film.clock.monotonic_s() == pytest.approx(STORING_S, abs=1.0)
@@ -332,31 +356,64 @@ def test_a_silent_recorder_fails_the_run_by_name(has_ended: bool) -> None:
 
 def test_a_camera_that_fails_ends_the_run_with_its_reason() -> None:
     film = Film()
-    film.on("start left", lambda: film.progress.ended("left", 3, "cable pulled"))
+    film.on("start left", lambda: film.progress.ended("left", 3, PULLED))
 
     status = film.run()
 
     assert status.state is RunState.ERROR
     assert status.fatal_error is not None
-    assert status.fatal_error.text == "left: cable pulled"
+    assert_same(status.fatal_error, PULLED)
+    assert status.background_errors == ()
     assert film.rig.calls[-3:] == WINDING_UP
 
 
 def test_a_recorder_that_fails_ends_the_run_with_its_reason_once() -> None:
     """R62."""
     film = Film("left")
-    film.on("start left", lambda: film.progress.failed("left", "no space left"))
+    film.on("start left", lambda: film.progress.failed("left", NO_SPACE))
     # The recorder says the same again when it is finished.
-    film.rig.finished = lambda: FinishedFilm(
-        (), film.progress.counts(), ("left: no space left",)
-    )
+    film.rig.finished = lambda: FinishedFilm((), film.progress.counts(), (NO_SPACE,))
 
     status = film.run()
 
     assert status.state is RunState.ERROR
     assert status.fatal_error is not None
-    assert status.fatal_error.text == "left: no space left"
+    assert_same(status.fatal_error, NO_SPACE)
     assert status.background_errors == ()
+
+
+def test_a_second_camera_that_fails_is_told_besides_the_first() -> None:
+    film = Film()
+    second = msgspec.structs.replace(PULLED, source="right")
+    film.on("start left", lambda: film.progress.ended("left", 3, PULLED))
+    film.on("stop right", lambda: film.progress.ended("right", 2, second))
+
+    status = film.run()
+
+    assert_same(status.fatal_error, PULLED)
+    assert status.background_errors == (second,)
+
+
+def test_a_camera_that_fails_while_the_film_is_cancelled_is_told() -> None:
+    film = Film("left")
+    film.on("start left", film.progress.cancel)
+    film.on("stop left", lambda: film.progress.ended("left", 0, PULLED))
+
+    status = film.run()
+
+    assert status.state is RunState.CANCELLED
+    assert status.background_errors == (PULLED,)
+
+
+def test_what_a_module_gave_up_by_itself_is_no_cancel() -> None:
+    film = Film()
+    film.fail("start left", Cancelled("given up"))
+
+    status = film.run()
+
+    assert status.state is RunState.ERROR
+    assert status.fatal_error is not None
+    assert status.fatal_error.kind == "Cancelled"
 
 
 def test_lost_frames_are_an_error_that_names_them() -> None:
@@ -367,7 +424,7 @@ def test_lost_frames_are_an_error_that_names_them() -> None:
         for first, last in ((0, 2), (5, 6), (8, 9)):
             film.progress.received("left", first, last)
             film.progress.stored("left", first, last)
-        film.progress.ended("left", 7, "")
+        film.progress.ended("left", 7, None)
 
     film.on("start left", deliver)
     film.rig.finished = lambda: film.finished(left=account.snapshot())
@@ -376,7 +433,8 @@ def test_lost_frames_are_an_error_that_names_them() -> None:
 
     assert status.state is RunState.ERROR
     assert status.fatal_error is not None
-    assert status.fatal_error.text == ("left: 7 of 10 frames stored, 3 missing: 3-4, 7")
+    text = "left: 7 of 10 frames stored, 3 missing: 3-4, 7"
+    assert str(status.fatal_error) == text
 
 
 def test_a_film_that_ends_too_early_is_an_error() -> None:
@@ -387,20 +445,20 @@ def test_a_film_that_ends_too_early_is_an_error() -> None:
 
     assert status.state is RunState.ERROR
     assert status.fatal_error is not None
-    assert status.fatal_error.text == "left: 6 of 10 frames stored"
+    assert str(status.fatal_error) == "left: 6 of 10 frames stored"
 
 
 def test_what_the_recorder_found_wrong_at_the_end_is_an_error() -> None:
     film = Film("left")
     film.rig.finished = lambda: FinishedFilm(
-        ("film.dax",), film.progress.counts(), ("sidecar not written",)
+        ("film.dax",), film.progress.counts(), (NO_SPACE,)
     )
 
     status = film.run()
 
     assert status.state is RunState.ERROR
     assert status.fatal_error is not None
-    assert status.fatal_error.text == "sidecar not written"
+    assert status.fatal_error is NO_SPACE
     assert status.files == ("film.dax",)
 
 
@@ -410,7 +468,8 @@ def test_late_news_after_the_end_change_nothing() -> None:
     ended, reports = film.engine.status, len(film.reports)
 
     film.progress.received("left", 50, 60)
-    film.progress.failed("left", "too late")
+    assert not film.progress.failed("left", NO_SPACE)
+    assert not film.progress.ended("left", 3, PULLED)
     film.progress.cancel()
 
     assert film.engine.status is ended
@@ -463,6 +522,7 @@ def test_a_run_given_up_by_the_watchdog_says_no_more() -> None:
     error = ErrorRecord(kind="WorkerTimeout", text="stalled", source="acquisition")
 
     def hang() -> None:
+        film.progress.ended("left", 3, PULLED)
         film.reports.append(film.engine.abandon(error))
 
     film.on("start left", hang)
@@ -471,5 +531,6 @@ def test_a_run_given_up_by_the_watchdog_says_no_more() -> None:
     film.engine.run(film.beat)
 
     assert film.reports[-1].fatal_error is error
+    assert film.reports[-1].background_errors == (PULLED,)
     assert_ended_once(film.reports)
     assert film.rig.calls[-2:] == ["stop left", "finish"]

@@ -9,7 +9,7 @@ import pytest
 from psygnal import EmitLoopError
 
 from hal.acquisition import RunHandle, RunState, RunStatus
-from hal.base import ErrorRecord, RunError, SystemClock
+from hal.base import DiskFull, ErrorRecord, HalError, SystemClock
 from hal.testing import FakeClock
 
 
@@ -152,7 +152,7 @@ def test_the_result_of_a_run_is_its_status_when_all_went_well(
                 RunState.ERROR,
                 fatal_error=ErrorRecord(kind="X", text="no space", source="recorder"),
             ),
-            "run1: no space",
+            "recorder: no space",
         ),
     ],
 )
@@ -161,8 +161,20 @@ def test_the_result_of_a_run_that_went_otherwise_says_why(
 ) -> None:
     handle.update(end)
 
-    with pytest.raises(RunError, match=words):
+    with pytest.raises(HalError, match=words):
         handle.result()
+
+
+def test_the_result_of_a_failed_run_raises_what_ended_it(handle: RunHandle) -> None:
+    """A script may free some space and go on: it needs the class, not just the text."""
+    full = ErrorRecord(kind="DiskFull", text="no space", source="recorder")
+    handle.update(status(RunState.ERROR, fatal_error=full))
+
+    with pytest.raises(DiskFull) as raised:
+        handle.result()
+
+    assert raised.value.source == "recorder"
+    assert raised.value.__notes__ == ["It ended run run1."]
 
 
 class BusyStatus:

@@ -21,6 +21,7 @@ from hal.base import (
     HalError,
     HandlerFailed,
     LimitError,
+    OutputExists,
     ParameterError,
     RemoteError,
     StartError,
@@ -53,8 +54,7 @@ def recorded(exc: BaseException) -> ErrorRecord:
         record = ErrorRecord.from_exception(caught, "stage")
     decoded = msgspec.msgpack.decode(msgspec.msgpack.encode(record), type=ErrorRecord)
     orjson.dumps(msgspec.to_builtins(record))
-    if not any(isinstance(v, float) and math.isnan(v) for v in record.data.values()):
-        assert decoded == record
+    assert decoded == record
     return record
 
 
@@ -106,6 +106,9 @@ def test_text_that_is_not_utf8_is_escaped() -> None:
         (True, True),
         (3, 3),
         (2.5, 2.5),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+        (np.float64(math.inf), "inf"),
         ("text", "text"),
         (1 << 70, str(1 << 70)),
         (np.float64(1.5), 1.5),
@@ -121,10 +124,6 @@ def test_data_becomes_plain(value: Any, plain: object) -> None:
 
     assert found == plain
     assert type(found) is type(plain)
-
-
-def test_numbers_that_are_not_finite_are_kept_as_they_are() -> None:
-    assert math.isnan(recorded(DeviceError("odd", value=math.nan)).data["value"])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -144,12 +143,100 @@ def test_the_exception_comes_back_in_its_own_class(exc: HalError) -> None:
     assert again.data == exc.data
 
 
-@pytest.mark.parametrize("cls", [ConfigError, ParameterError, StartError])
+@pytest.mark.parametrize("cls", [ConfigError, OutputExists, StartError])
 def test_errors_with_a_place_keep_it_in_their_text(cls: type[Any]) -> None:
     again = recorded(cls("no such class", file="sim.xml", line=3)).to_exception()
 
     assert type(again) is cls
     assert str(again) == "sim.xml:3: no such class"
+    assert again.source == "stage"
+
+
+def test_whose_parameter_it_is_is_told() -> None:
+    again = recorded(ParameterError("unknown parameter 'x'")).to_exception()
+
+    assert str(again) == "stage: unknown parameter 'x'"
+
+
+def test_an_error_passed_on_remains_the_error_of_where_it_happened() -> None:
+    first = msgspec.structs.replace(
+        recorded(LimitError("too far", x_um=3.0)), dump="all threads"
+    )
+
+    second = pass_on(first, "planner")
+    third = pass_on(second, "acquisition")
+
+    for record in (second, third):
+        assert str(record) == "stage: too far"
+        assert msgspec.structs.replace(record, traceback=first.traceback) == first
+    assert first.traceback in second.traceback
+    assert second.traceback in third.traceback
+    assert "in pass_on" in second.traceback
+
+
+def test_a_kind_that_is_not_known_here_is_passed_on_as_it_is() -> None:
+    odd = ErrorRecord(
+        kind="PluginElsewhere", text="odd", source="remote", severity="warning"
+    )
+
+    again = pass_on(odd, "acquisition")
+
+    assert (again.kind, again.source, again.severity) == (
+        "PluginElsewhere",
+        "remote",
+        "warning",
+    )
+
+
+def test_an_error_with_another_one_as_its_cause_is_an_error_of_its_own() -> None:
+    origin = recorded(DeviceError("no answer"))
+    try:
+        try:
+            raise origin.to_exception()
+        except DeviceError as exc:
+            raise LimitError("cannot move") from exc
+    except LimitError as caught:
+        record = ErrorRecord.from_exception(caught, "planner")
+
+    assert (record.kind, str(record)) == ("LimitError", "planner: cannot move")
+    assert origin.traceback in record.traceback
+
+
+def pass_on(record: ErrorRecord, source: str) -> ErrorRecord:
+    """Raise the error of a record, and record it again in another module."""
+    try:
+        raise record.to_exception()
+    except HalError as caught:
+        return ErrorRecord.from_exception(caught, source)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("no answer", "camera1: no answer"),
+        ("camera1 is degraded", "camera1 is degraded"),
+        ("camera1: no answer", "camera1: no answer"),
+        ("camera1", "camera1"),
+        ("camera10 is degraded", "camera1: camera10 is degraded"),
+        ("camera1_left is degraded", "camera1: camera1_left is degraded"),
+    ],
+)
+def test_a_person_reads_the_source_once(text: str, line: str) -> None:
+    record = ErrorRecord(kind="DeviceError", text=text, source="camera1")
+
+    assert str(record) == line
+    assert str(record.to_exception()) == line
+    without = ErrorRecord(kind="DeviceError", text=text, source="")
+    assert str(without) == str(without.to_exception()) == text
+
+
+def test_data_may_have_any_name() -> None:
+    exc = DeviceError("odd")
+    exc.data = {"text": 1, "self": 2, "\udcff": 3}
+
+    record = recorded(exc)
+
+    assert record.to_exception().data == {"text": 1, "self": 2, r"\udcff": 3}
 
 
 def test_a_kind_from_elsewhere_comes_back_as_a_remote_error() -> None:

@@ -81,6 +81,14 @@ def test_only_warnings_and_worse_go_to_stderr(
     assert capsys.readouterr().err == "warning: stage: slow handler took_s=0.5\n"
 
 
+def test_what_somebody_else_tells_is_not_printed_twice(
+    stderr_sink: LogSink, capsys: pytest.CaptureFixture[str]
+) -> None:
+    get_logger(module="camera1").error("film failed", told_by="acquisition")
+
+    assert capsys.readouterr().err == ""
+
+
 def test_logging_survives_a_missing_stderr(
     stderr_sink: LogSink, monkeypatch: pytest.MonkeyPatch
 ) -> None:

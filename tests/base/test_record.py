@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -168,6 +169,25 @@ def test_an_unknown_record_is_refused_by_name() -> None:
 @pytest.mark.parametrize("value", [None, 1, "text", [1, 2], {"a": 1}, {"record": [1]}])
 def test_plain_data_stays_plain_data(value: object) -> None:
     assert unpack_any(pack(value)) == value
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        (lambda x: x, "response:"),
+        (lambda x: [1.0, x], "response:[1]"),
+        (lambda x: {"a": {"b": (0, x)}}, "response: a b[1]"),
+        (lambda x: {x: 1}, "response: "),
+    ],
+)
+def test_plain_data_with_a_number_that_is_not_finite_is_refused(
+    value: Callable[[float], object], place: str, number: float
+) -> None:
+    with pytest.raises(InvalidMessage, match="finite") as caught:
+        unpack_any(pack(value(number)))
+
+    assert str(caught.value).startswith(place)
 
 
 def test_records_are_known_by_the_name_on_the_wire() -> None:

@@ -17,6 +17,7 @@ from hal.base import (
     BadInput,
     Carrier,
     DeviceError,
+    ErrorRecord,
     InvalidMessage,
     OutputExists,
     PlanError,
@@ -368,14 +369,15 @@ def test_cancelling_a_run_that_is_over_or_unknown_is_harmless(tmp_path: Path) ->
 
 def test_news_of_other_runs_changes_nothing(tmp_path: Path) -> None:
     """R44."""
+    not_ours = ErrorRecord(kind="DeviceError", text="no answer", source="camera1")
     with running_hal(camera_part(ScriptedCamera(0, None))) as hal:
         run = hal.film(tmp_path, None)
         wait_for_frames(run, 1)
         for event in (
             FramesReceived("other", "camera1", 0, 99),
             FramesStored("other", "camera1", 0, 99),
-            RecordingFailed("other", "camera1", "not ours"),
-            CameraFinished("other", "camera1", 99, "not ours"),
+            RecordingFailed("other", "camera1", not_ours),
+            CameraFinished("other", "camera1", 99, not_ours),
         ):
             hal.send(event).wait()
 
@@ -388,12 +390,13 @@ def test_news_of_other_runs_changes_nothing(tmp_path: Path) -> None:
 
 def test_news_of_the_run_after_its_end_changes_nothing(tmp_path: Path) -> None:
     """R44."""
+    late = ErrorRecord(kind="DeviceError", text="late", source="camera1")
     with running_hal(sim_part()) as hal:
         run = hal.film(tmp_path, 2)
         before = end_of(run)
 
         hal.send(FramesReceived(run.run_id, "camera1", 5, 9)).wait()
-        hal.send(CameraFinished(run.run_id, "camera1", 0, "late")).wait()
+        hal.send(CameraFinished(run.run_id, "camera1", 0, late)).wait()
 
         assert hal.ask(GetRunStatus(run.run_id)) == before
 
@@ -405,7 +408,7 @@ def test_lost_frames_fail_the_film_by_their_numbers(tmp_path: Path) -> None:
     assert status.state is RunState.ERROR
     assert status.fatal_error is not None
     text = "camera1: 6 of 10 frames stored, 4 missing: 2-3, 7-8"
-    assert status.fatal_error.text == text
+    assert str(status.fatal_error) == text
     sidecar = read_acquisition(Path(status.files[-1]))
     assert sidecar["state"] == "error"
     assert sidecar["frames.camera1.gaps"] == "2,3,7,8"
@@ -424,7 +427,8 @@ def test_a_camera_that_fails_stops_the_others_and_keeps_their_frames(
 
         assert status.state is RunState.ERROR
         assert status.fatal_error is not None
-        assert status.fatal_error.text == "bad: cable pulled"
+        assert str(status.fatal_error) == "bad: cable pulled"
+        assert status.fatal_error.kind == "DeviceError"
         assert status.frames["bad"].stored == 2
         assert status.frames["good"].complete
         assert_idle(hal)
@@ -464,6 +468,10 @@ def test_a_full_disk_ends_the_run_and_the_next_film_goes_elsewhere(
         assert status.state is RunState.ERROR
         assert status.fatal_error is not None
         assert "no space left" in status.fatal_error.text
+        assert status.fatal_error.kind == "DiskFull"
+        assert status.fatal_error.source == "recorder"
+        told = [str(error) for error in status.background_errors]
+        assert all(" missing: " in line for line in told), told
         stored = status.frames["camera1"].stored
         assert 25 <= stored < 32
         pixels = Path(status.files[0]).read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from hal.base import (
     Carrier,
     DeviceError,
     LimitError,
+    LinkError,
     ModuleState,
     ParameterError,
     StateError,
@@ -19,6 +21,7 @@ from hal.base import (
 from hal.kernel import DescribeParameters, ParameterList
 from hal.messages import (
     ArmCamera,
+    CameraFinished,
     FramesReceived,
     SetParameters,
     StartCamera,
@@ -41,6 +44,12 @@ from tests.modules.bench import (
 )
 
 
+def why(end: CameraFinished) -> str:
+    """Return the reason of an end that was not meant to be."""
+    assert end.error is not None
+    return end.error.text
+
+
 def test_a_film_ends_by_itself_with_every_frame_in_the_ring(
     carrier: Carrier | None,
 ) -> None:
@@ -48,7 +57,7 @@ def test_a_film_ends_by_itself_with_every_frame_in_the_ring(
         begin_film(hal, 5)
         end = film_end(hal)
 
-        assert (end.frames, end.error) == (5, "")
+        assert (end.frames, end.error) == (5, None)
         assert indices(ring_of(hal).open_reader("test", from_start=True)) == [*range(5)]
         received = hal.probe.heard(FramesReceived)
         assert received[0].first == 0
@@ -77,7 +86,7 @@ def test_frames_the_camera_lost_leave_a_gap_and_no_shift() -> None:
         assert indices(reader) == [0, 1, 2, 5, 6]
         batches = [(e.first, e.last) for e in hal.probe.heard(FramesReceived)]
         assert batches == [(0, 2), (5, 6)]
-        assert (end.frames, end.error) == (5, "")
+        assert (end.frames, end.error) == (5, None)
 
 
 def test_a_film_whose_first_frames_are_lost_begins_with_a_gap() -> None:
@@ -95,7 +104,7 @@ def test_a_repeated_frame_ends_the_film() -> None:
         end = film_end(hal)
 
     assert end.frames == 2
-    assert end.error == "camera1 repeated frame 1: expected 2 or later"
+    assert why(end) == "camera1 repeated frame 1: expected 2 or later"
 
 
 @pytest.mark.parametrize(
@@ -116,14 +125,47 @@ def test_a_camera_that_raises_in_the_middle_ends_its_film_with_the_reason(
         begin_film(hal, None)
         end = film_end(hal)
 
-        assert (end.frames, end.error) == (2, words)
+        assert (end.frames, why(end)) == (2, words)
         assert ring_of(hal).error == words
         assert indices(ring_of(hal).open_reader("test", from_start=True)) == [0, 1]
         assert len(driver.called("stop")) == 1
 
         driver.script = (0, 1)
         begin_film(hal, 2, run_id="run2")
-        assert film_end(hal, "run2").error == ""
+        assert film_end(hal, "run2").error is None
+
+
+def test_the_error_of_a_camera_keeps_its_class_stack_and_data(
+    carrier: Carrier | None,
+) -> None:
+    driver = ScriptedCamera(0, LinkError("cable pulled", port=3, rate=math.nan))
+    with running_hal(camera_part(driver), carrier=carrier) as hal:
+        begin_film(hal, None)
+        error = film_end(hal).error
+
+    assert error is not None
+    assert (error.kind, error.source) == ("LinkError", "camera1")
+    assert error.data == {"port": 3, "rate": "nan"}
+    assert "in read_into" in error.traceback
+
+
+def test_a_failure_that_no_run_tells_of_reaches_stderr(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    driver = ScriptedCamera(0, DeviceError("cable pulled"))
+    with running_hal(camera_part(driver)) as hal:
+        begin_film(hal, None)
+        film_end(hal)
+        said = []
+
+        def is_said() -> bool:
+            said.extend(capsys.readouterr().err.splitlines())
+            return bool(said)
+
+        wait_until(is_said)
+
+    (line,) = said
+    assert line.startswith("error: camera1: film failed run=run1 why=cable pulled")
 
 
 def test_a_camera_that_cannot_start_ends_its_film_and_is_stopped() -> None:
@@ -133,7 +175,7 @@ def test_a_camera_that_cannot_start_ends_its_film_and_is_stopped() -> None:
         begin_film(hal, 1)
         end = film_end(hal)
 
-        assert (end.frames, end.error) == (0, "trigger missing")
+        assert (end.frames, why(end)) == (0, "trigger missing")
         assert ring_of(hal).error == "trigger missing"
         assert len(driver.called("stop")) == 1
 
@@ -146,7 +188,7 @@ def test_a_camera_that_cannot_stop_has_failed_but_its_frames_are_there() -> None
         begin_film(hal, 2)
         end = film_end(hal)
 
-        assert (end.frames, end.error) == (2, "still exposing")
+        assert (end.frames, why(end)) == (2, "still exposing")
         assert indices(ring_of(hal).open_reader("test", from_start=True)) == [0, 1]
         driver.on_stop = None
 
@@ -157,7 +199,7 @@ def test_what_went_wrong_first_is_told_when_stopping_fails_too() -> None:
     with running_hal(camera_part(driver)) as hal:
         begin_film(hal, 2)
 
-        assert film_end(hal).error == "cable pulled"
+        assert why(film_end(hal)) == "cable pulled"
         assert ring_of(hal).error == "cable pulled"
         driver.on_stop = None
 
@@ -169,7 +211,7 @@ def test_a_camera_that_delivers_nothing_can_be_stopped() -> None:
         hal.ask(StopCamera(RUN_ID), to="camera1")
 
         end = film_end(hal)
-        assert (end.frames, end.error) == (0, "")
+        assert (end.frames, end.error) == (0, None)
         assert hal.probe.heard(FramesReceived) == ()
 
 
@@ -189,7 +231,7 @@ def test_stop_ends_a_long_exposure_at_once() -> None:
         hal.ask(StopCamera(RUN_ID), to="camera1")
 
         assert time.monotonic() - before_s < 1.0
-        assert film_end(hal).error == ""
+        assert film_end(hal).error is None
         assert hal.module("camera1", CameraModule).loops == ()
 
 
@@ -214,7 +256,7 @@ def test_stop_halts_a_driver_that_waits_longer_than_it_was_told() -> None:
 
         hal.ask(StopCamera(RUN_ID), to="camera1", deadline_s=1.0)
 
-        assert film_end(hal).error == ""
+        assert film_end(hal).error is None
 
 
 def test_a_camera_that_was_halted_by_somebody_else_has_failed() -> None:
@@ -226,7 +268,7 @@ def test_a_camera_that_was_halted_by_somebody_else_has_failed() -> None:
 
         driver.halt()
 
-        assert "ended by halt" in film_end(hal).error
+        assert "ended by halt" in why(film_end(hal))
 
 
 def test_stop_completes_when_the_camera_stands_still() -> None:
@@ -306,7 +348,7 @@ def test_a_live_parameter_is_set_by_the_thread_that_takes_the_frames() -> None:
         assert driver.called("apply")[-1] == driver.called("start")[-1]
         assert driver.called("apply")[-1].endswith("/loop")
         hal.ask(StopCamera(RUN_ID), to="camera1")
-        assert film_end(hal).error == ""
+        assert film_end(hal).error is None
 
 
 def test_other_parameters_cannot_change_during_a_film() -> None:
@@ -346,11 +388,11 @@ def test_a_reader_that_holds_up_the_camera_too_long_is_named_with_the_count() ->
 
         end = film_end(hal)
         assert end.frames == ring.slots
-        assert end.error == (
+        assert why(end) == (
             f"camera1 was held up for 0.1 s: analysis is {ring.slots} frames behind; "
             f"{ring.slots} frames were taken"
         )
-        assert ring.error == end.error
+        assert ring.error == why(end)
 
 
 def test_parameters_can_be_set_while_a_reader_holds_up_the_camera() -> None:
@@ -383,8 +425,11 @@ def test_a_driver_that_hangs_costs_the_film_and_not_hal(
         end = film_end(hal)
 
         assert end.frames == 2
-        assert "loop 'grab frames' of camera1 has not beaten for" in end.error
-        assert ring_of(hal).error == end.error
+        assert "loop 'grab frames' of camera1 has not beaten for" in why(end)
+        assert ring_of(hal).error == why(end)
+        assert end.error is not None
+        assert end.error.kind == "WorkerTimeout"
+        assert "read_into" in end.error.dump
         (dump,) = tmp_path.glob("dump_*_camera1.txt")
         assert "read_into" in dump.read_text()
         module = hal.module("camera1", CameraModule)
@@ -398,7 +443,7 @@ def test_a_driver_that_hangs_costs_the_film_and_not_hal(
         wait_until(lambda: module.state is ModuleState.STARTED)
         driver.script = (0,)
         begin_film(hal, 1, run_id="run3")
-        assert film_end(hal, "run3").error == ""
+        assert film_end(hal, "run3").error is None
 
 
 def test_hal_stops_while_a_driver_hangs(

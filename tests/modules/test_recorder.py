@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
-from hal.base import BadInput, Carrier, OutputExists, StateError, StorageError
+from hal.base import BadInput, Carrier, DiskFull, OutputExists, StateError, StorageError
 from hal.frames import FrameInfo, Pixels
 from hal.messages import (
     FinishRecording,
@@ -20,10 +22,19 @@ from hal.messages import (
     RecordingFinished,
     RecordingOpened,
 )
-from hal.storage import DaxWriter, read_acquisition
+from hal.storage import (
+    DaxWriter,
+    FrameWriter,
+    OmeTiffWriter,
+    free_bytes,
+    read_acquisition,
+)
 from hal.testing import RunningHal, running_hal, wait_until
 from modules.recorder.recorder import RecorderModule
 from tests.modules.bench import PATIENCE_S, RUN_ID, SIZE_PX, FilmSource, files_in
+from tests.system.disks import mounted
+
+FORMATS = [DaxWriter, OmeTiffWriter]
 
 
 def open_film(
@@ -52,6 +63,10 @@ def finish(
     finished = hal.ask(FinishRecording(run_id, state, drain_s))
     assert isinstance(finished, RecordingFinished)
     return finished
+
+
+def texts(finished: RecordingFinished) -> list[str]:
+    return [problem.text for problem in finished.problems]
 
 
 def stored_frames(path: Path) -> list[int]:
@@ -329,7 +344,7 @@ def test_an_end_that_never_comes_is_waited_for_so_long_and_told(
         finished = finish(hal, "cancelled", drain_s=0.3)
 
         assert 0.3 <= time.monotonic() - before_s < 3.0
-        assert finished.problems == ("camera1: the end of the film never came",)
+        assert texts(finished) == ["camera1: the end of the film never came"]
         assert finished.frames["camera1"].stored == 2
         assert stored_frames(tmp_path / "film.dax") == [0, 1]
         assert source.ring.readers == ()
@@ -381,7 +396,7 @@ def test_a_disk_that_hangs_is_given_up_with_what_it_did_not_take(
 
         finished = finish(hal, "cancelled", drain_s=0.3)
 
-        assert "camera1: 7 frames could not be stored in time" in finished.problems
+        assert "camera1: 7 frames could not be stored in time" in texts(finished)
         assert finished.frames["camera1"].stored == 3
         gate.set()
 
@@ -408,12 +423,152 @@ def test_a_failing_write_is_told_and_does_not_hold_up_the_camera(
         finished = finish(hal, "error")
 
     assert (failed.run_id, failed.camera) == (RUN_ID, "camera1")
-    assert "could not write frame 5: Input/output error" in failed.error
-    assert "5 frames are stored and readable" in failed.error
-    assert finished.problems == (f"camera1: {failed.error}",)
+    assert (failed.error.kind, failed.error.source) == ("StorageError", "recorder")
+    assert "could not write frame 5: Input/output error" in failed.error.text
+    assert "5 frames are stored and readable" in failed.error.text
+    assert texts(finished) == [failed.error.text]
     assert finished.frames["camera1"].stored == 5
     assert stored_frames(tmp_path / "film.dax") == [*range(5)]
     assert read_acquisition(tmp_path / "film.xml")["state"] == "error"
+
+
+@pytest.mark.parametrize("formats", [("dax", "ome-tiff"), ("ome-tiff", "dax")])
+@pytest.mark.parametrize("failing", FORMATS)
+@pytest.mark.parametrize("frame", [0, 1, 5])
+def test_a_frame_that_one_format_cannot_store_is_in_none(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    formats: tuple[str, ...],
+    failing: type[FrameWriter],
+    frame: int,
+) -> None:
+    fail_at(monkeypatch, failing, frame)
+    with running_hal() as hal:
+        source = FilmSource(hal)
+        open_film(hal, tmp_path, source, formats=formats)
+        source.put(*range(8))
+        failed = hal.probe.wait_for(RecordingFailed)
+        source.ring.end()
+        finished = finish(hal, "error")
+
+    # That it failed, and nothing else: all that was stored is as it was written.
+    assert texts(finished) == [failed.error.text]
+    counts = finished.frames["camera1"]
+    assert (counts.stored, counts.verified) == (frame, frame)
+    if not frame:
+        assert files_in(tmp_path) == []
+        return
+    assert stored_frames(tmp_path / "film.dax") == [*range(frame)]
+    with tifffile.TiffFile(tmp_path / "film.ome.tiff") as tiff:
+        assert [int(page.asarray()[0, 0]) for page in tiff.pages] == [*range(frame)]
+
+
+def test_a_frame_that_cannot_be_taken_back_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: DaxWriter) -> None:
+        raise OSError(5, "Input/output error")
+
+    fail_at(monkeypatch, OmeTiffWriter, 3)
+    monkeypatch.setattr(DaxWriter, "_do_undo", refuse)
+    with running_hal() as hal:
+        source = FilmSource(hal)
+        open_film(hal, tmp_path, source, formats=("dax", "ome-tiff"))
+        source.put(*range(8))
+        failed = hal.probe.wait_for(RecordingFailed)
+        source.ring.end()
+        finished = finish(hal, "error")
+
+    assert "could not write frame 3" in failed.error.text
+    assert finished.frames["camera1"].stored == 3
+    told = texts(finished)
+    assert any("film.dax: could not take frame 3 back" in text for text in told)
+    assert failed.error.text in told
+    assert read_acquisition(tmp_path / "film.xml")["state"] == "error"
+
+
+def test_the_old_film_of_that_name_stays_if_a_format_cannot_store_the_first_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = [tmp_path / name for name in ("film.dax", "film.inf", "film.ome.tiff")]
+    for path in old:
+        path.write_bytes(b"old")
+    fail_at(monkeypatch, OmeTiffWriter, 0)
+    with running_hal() as hal:
+        source = FilmSource(hal)
+        open_film(hal, tmp_path, source, formats=("dax", "ome-tiff"), overwrite=True)
+        source.put(0, 1)
+        hal.probe.wait_for(RecordingFailed)
+        source.ring.end()
+        finish(hal, "error")
+
+    assert sorted(tmp_path.iterdir()) == old
+    assert [path.read_bytes() for path in old] == [b"old"] * 3
+
+
+def test_a_full_disk_has_room_for_the_last_word(tmp_path: Path) -> None:
+    with (
+        mounted(tmp_path, "size=1m") as disk,
+        running_hal() as hal,
+    ):
+        source = FilmSource(hal)
+        open_film(hal, disk.outside, source)
+        source.put(*range(5))
+        wait_for_stored(hal, 4)
+        wait_until(lambda: "state" in read_acquisition(disk.outside / "film.xml"))
+        fill_up(disk.outside / "filler")
+        # A frame is 512 bytes: a few still fit into the last block of the film.
+        source.put(*range(5, 40))
+        failed = hal.probe.wait_for(RecordingFailed)
+        source.ring.end()
+        finished = finish(hal, "error")
+
+        assert failed.error.kind == "DiskFull"
+        assert texts(finished) == [failed.error.text]
+        stored = finished.frames["camera1"].stored
+        sidecar = read_acquisition(disk.outside / "film.xml")
+        assert (sidecar["state"], sidecar["number_frames"]) == ("error", str(stored))
+        assert files_in(disk.outside) == ["filler", "film.dax", "film.inf", "film.xml"]
+
+
+def test_the_room_kept_for_the_last_word_is_given_back(tmp_path: Path) -> None:
+    with mounted(tmp_path, "size=1m") as disk, running_hal() as hal:
+        before = free_bytes(disk.outside)
+        source = FilmSource(hal)
+        open_film(hal, disk.outside, source)
+        assert free_bytes(disk.outside) < before - 32 * 2**10
+        source.ring.end()
+        finish(hal, "cancelled")
+        assert free_bytes(disk.outside) == before
+
+        fill_up(disk.outside / "filler", leave=16 * 2**10)
+        before = free_bytes(disk.outside)
+        with pytest.raises(DiskFull, match="set room aside for the sidecar"):
+            open_film(hal, disk.outside, source, run_id="run2")
+
+        assert free_bytes(disk.outside) == before
+        assert files_in(disk.outside) == ["filler"]
+        assert source.ring.readers == ()
+
+
+def fail_at(
+    monkeypatch: pytest.MonkeyPatch, writer: type[FrameWriter], frame: int
+) -> None:
+    """Let a format fail to store one frame."""
+    append = writer._do_append
+
+    def fail(self: FrameWriter, pixels: Pixels, info: FrameInfo) -> None:
+        if info.index == frame:
+            raise OSError(5, "Input/output error")
+        append(self, pixels, info)
+
+    monkeypatch.setattr(writer, "_do_append", fail)
+
+
+def fill_up(filler: Path, leave: int = 0) -> None:
+    """Take all the space of a disk, but for `leave` bytes."""
+    with filler.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free_bytes(filler.parent) - leave)
 
 
 def test_a_frame_that_is_read_back_otherwise_is_named(
@@ -435,7 +590,7 @@ def test_a_frame_that_is_read_back_otherwise_is_named(
 
     assert finished.frames["camera1"].mismatched == (2,)
     assert not finished.frames["camera1"].complete
-    assert "1 not as written" in finished.problems[0]
+    assert "1 not as written" in texts(finished)[0]
     assert read_acquisition(tmp_path / "film.xml")["state"] == "error"
 
 

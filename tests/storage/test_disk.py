@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from hal.base import BadInput, StorageError
-from hal.storage import check_output, film_bytes, free_bytes
+from hal.base import BadInput, DiskFull, StorageError
+from hal.storage import SpaceReserve, check_output, film_bytes, free_bytes
 from tests.storage.test_crash import environment, small_disk_command
+from tests.system.disks import mounted
 
 CHECK = """
 import sys
@@ -117,6 +118,35 @@ def test_free_space_of_a_folder_that_is_gone_is_an_error(tmp_path: Path) -> None
     assert free_bytes(tmp_path) > 0
     with pytest.raises(StorageError, match="free space"):
         free_bytes(tmp_path / "gone")
+
+
+def test_room_that_is_held_has_no_name_and_is_given_back(tmp_path: Path) -> None:
+    with mounted(tmp_path, "size=1m") as disk:
+        before = free_bytes(disk.outside)
+        reserve = SpaceReserve(disk.outside)
+
+        reserve.take(512 * 2**10)
+
+        assert list(disk.outside.iterdir()) == []
+        assert before - free_bytes(disk.outside) == 512 * 2**10
+        reserve.release()
+        reserve.release()
+        assert free_bytes(disk.outside) == before
+
+
+def test_room_that_cannot_be_had_is_a_full_disk_and_nothing_is_held(
+    tmp_path: Path,
+) -> None:
+    with mounted(tmp_path, "size=1m") as disk:
+        before = free_bytes(disk.outside)
+        reserve = SpaceReserve(disk.outside)
+
+        with pytest.raises(DiskFull, match="no space left to set room aside"):
+            reserve.take(2 * 2**20)
+
+        assert free_bytes(disk.outside) == before
+    with pytest.raises(StorageError, match="No such file or directory"):
+        SpaceReserve(tmp_path / "missing").take(1)
 
 
 def test_the_size_of_a_film() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hal.base import BadInput, DiskFull, OutputExists, StateError, StorageError
-from hal.storage import WRITERS, FrameWriter
+from hal.storage import WRITERS, FrameWriter, store_frame
 from hal.storage._output_file import OutputFile
 from tests.storage import films
 
@@ -218,6 +218,201 @@ def test_a_failed_write_leaves_whole_frames_and_may_be_repeated(
     films.append(film, before, before + 3)
     film.abort()
     films.assert_holds(film, before + 3)
+
+
+@pytest.mark.parametrize("before", [0, 1, 9, 10])
+def test_a_frame_taken_back_leaves_the_files_as_they_were(
+    format_name: str, before: int, tmp_path: Path
+) -> None:
+    film = films.writer(format_name, tmp_path / "movie")
+    film.open()
+    films.append(film, 0, before)
+    contents = [file.read_bytes() for file in film.files]
+
+    films.append(film, before, before + 1)
+    film.take_back()
+
+    assert film.stored == before
+    assert [file.read_bytes() for file in film.files] == contents
+    films.append(film, before, before + 3)
+    film.finish()
+    films.assert_holds(film, before + 3)
+
+
+def test_a_film_whose_only_frame_is_taken_back_leaves_no_file(
+    format_name: str, tmp_path: Path
+) -> None:
+    film = films.writer(format_name, tmp_path / "movie")
+    film.open()
+    films.append(film, 0, 1)
+
+    film.take_back()
+    film.finish()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("before", [1, 9])
+def test_a_film_is_readable_at_every_moment_of_taking_back(
+    format_name: str, before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a SIGKILL could strike."""
+    film = films.writer(format_name, tmp_path / "movie")
+    film.open()
+    films.append(film, 0, before + 1)
+    moments: list[int] = []
+
+    def look_after(name: str) -> None:
+        whole = getattr(OutputFile, name)
+
+        def look(*arguments: Any) -> None:
+            whole(*arguments)
+            found = films.read(film)
+            assert len(found) in (before, before + 1)
+            for index, frame in enumerate(found):
+                assert (frame == films.pixels(index)).all()
+            if format_name == "ome-tiff":
+                assert films.tiff_chain(film.files[0]) in (before, before + 1)
+            moments.append(len(found))
+
+        monkeypatch.setattr(OutputFile, name, look)
+
+    look_after("write_at")
+    look_after("cut")
+    film.take_back()
+    film.finish()
+
+    assert len(moments) == 3
+    assert moments[-1] == before
+
+
+def test_only_the_last_frame_can_be_taken_back_and_only_once(
+    format_name: str, tmp_path: Path
+) -> None:
+    film = films.writer(format_name, tmp_path / "movie")
+    for moment in ("closed", "new", "once", "finished"):
+        if moment == "new":
+            film.open()
+        elif moment == "once":
+            films.append(film, 0, 3)
+            film.take_back()
+        elif moment == "finished":
+            films.append(film, 2, 3)
+            film.finish()
+        with pytest.raises(StateError, match="no frame to take back"):
+            film.take_back()
+
+    films.assert_holds(film, 3)
+
+
+def test_a_frame_after_a_refused_one_cannot_take_back_the_one_before(
+    format_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = films.writer(format_name, tmp_path / "movie")
+    film.open()
+    films.append(film, 0, 2)
+    BrokenDisk(film, monkeypatch).writes_left = 0
+    with pytest.raises(DiskFull):
+        films.append(film, 2, 3)
+
+    with pytest.raises(StateError):
+        film.take_back()
+    film.finish()
+
+    films.assert_holds(film, 2)
+
+
+def test_a_frame_that_cannot_be_taken_back_is_written_over(
+    format_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = films.writer(format_name, tmp_path / "movie")
+    film.open()
+    films.append(film, 0, 3)
+    disk = BrokenDisk(film, monkeypatch)
+    disk.writes_left, disk.code = 0, errno.EIO
+
+    with pytest.raises(StorageError, match="could not take frame 2 back"):
+        film.take_back()
+
+    assert film.stored == 2
+    films.append(film, 2, 5)
+    film.finish()
+    films.assert_holds(film, 5)
+
+
+@pytest.mark.parametrize("names", [("dax", "ome-tiff"), ("ome-tiff", "dax")])
+@pytest.mark.parametrize("before", [0, 1, 9])
+def test_all_formats_store_a_frame_or_none(
+    names: tuple[str, ...],
+    before: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    several = [films.writer(name, tmp_path / "movie") for name in names]
+    problems: list[StorageError] = []
+
+    def store(index: int) -> None:
+        store_frame(several, films.pixels(index), films.info(index), problems.append)
+
+    for film in several:
+        film.open()
+    for index in range(before):
+        store(index)
+    contents = [file.read_bytes() for film in several for file in film.files]
+    disk = BrokenDisk(several[1], monkeypatch)
+    # The second format is reached after the two or three writes of the first.
+    disk.writes_left = 2 if names[0] == "dax" else 3
+
+    with pytest.raises(DiskFull, match=f"movie.*{before} frames are stored") as caught:
+        store(before)
+
+    assert str(several[1].files[0]) in caught.value.text
+    assert [file.read_bytes() for film in several for file in film.files] == contents
+    store(before)
+    for film in several:
+        film.finish()
+        films.assert_holds(film, before + 1)
+    assert problems == []
+
+
+def test_an_old_film_is_replaced_when_all_formats_have_the_first_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = [films.record(name, tmp_path / "movie", 4) for name in FORMATS]
+    new = [films.writer(name, tmp_path / "movie", overwrite=True) for name in FORMATS]
+    for film in new:
+        film.open()
+    disk = BrokenDisk(new[1], monkeypatch)
+    disk.writes_left = 2
+    with pytest.raises(DiskFull):
+        store_frame(new, films.pixels(0), films.info(0), pytest.fail)
+    for film in old:
+        films.assert_holds(film, 4)
+
+    store_frame(new, films.pixels(0), films.info(0), pytest.fail)
+    for film in new:
+        film.finish()
+        films.assert_holds(film, 1)
+
+
+def test_an_old_film_that_cannot_be_replaced_stays(
+    format_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = films.record(format_name, tmp_path / "movie", 4)
+    new = films.writer(format_name, tmp_path / "movie", overwrite=True)
+    new.open()
+
+    def refuse(_output: OutputFile) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(OutputFile, "take_place", refuse)
+    with pytest.raises(StorageError, match="old film: Permission denied; 0 frames"):
+        films.append(new, 0, 1)
+    assert new.stored == 0
+    new.abort()
+
+    films.assert_holds(old, 4)
+    assert sorted(tmp_path.iterdir()) == sorted(old.files)
 
 
 def test_another_refusal_is_a_storage_error_that_names_the_file(

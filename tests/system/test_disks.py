@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from hal.storage import read_acquisition
 from tests.system.disks import Disk, mounted
 from tests.system.running import SIM, SMALL, Hal, tree
 
@@ -143,20 +144,20 @@ def test_a_disk_that_fills_up_ends_the_film_with_every_stored_frame_readable(
     assert done.code == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert done.json["state"] == "error"
+    failure = done.json["errors"][0]
+    assert (failure["kind"], failure["source"]) == ("DiskFull", "recorder")
     counts = done.json["frames"]["camera1"]
     stored = counts["stored"]
     assert 20 <= stored < 400
     assert counts["planned"] == 400
     assert counts["received"] >= stored
-    (reason,) = [line for line in done.complaints if line.startswith("hal: run failed")]
-    assert "no space left" in reason
+    (reason,) = [line for line in done.complaints if "no space left" in line]
+    assert reason == f"hal: run failed: recorder: {failure['message']}"
     assert f"{stored} frames are stored and readable" in reason
     if "dax" in formats:
         pixels = np.fromfile(films / "full.dax", "<u2").reshape(-1, 256, 256)
-        # Frames count when all formats have them, so the first may have one more.
-        assert len(pixels) in (stored, stored + len(formats) - 1)
-        assert frames_in_inf(films / "full.inf") == len(pixels)
-        assert pixels[:, 0, 0].tolist() == list(range(len(pixels)))
+        assert frames_in_inf(films / "full.inf") == stored
+        assert pixels[:, 0, 0].tolist() == list(range(stored))
     if "ome-tiff" in formats:
         # By its handle: the path is resolved otherwise, and means nothing out here.
         with (
@@ -165,6 +166,14 @@ def test_a_disk_that_fills_up_ends_the_film_with_every_stored_frame_readable(
         ):
             assert len(tif.pages) == stored
             assert tif.asarray()[:, 0, 0].tolist() == list(range(stored))
+    # What went wrong besides: frames that came and found no room, nothing else.
+    assert counts["verified"] == stored
+    for error in done.json["errors"][1:]:
+        assert (error["source"], error["kind"]) == ("camera1", "RunError")
+        assert " missing: " in error["message"]
+    sidecar = read_acquisition(films / "full.xml")
+    assert (sidecar["state"], sidecar["number_frames"]) == ("error", str(stored))
+    assert not [path for path in films.iterdir() if path.name.startswith(".")]
 
     elsewhere = hal_there.folder / "elsewhere"
     again = hal_there.run(SIM, "--film", "5", "--output", elsewhere, *SMALL)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import tifffile
 
-from tests.system.running import SMALL, Hal, Running
+from tests.system.running import SMALL, Hal, Running, trace_records
 
 STOP_S = 3.0
 MARGIN_S = 1.5
@@ -154,9 +154,10 @@ def test_a_film_with_a_camera_that_did_not_open_is_refused_with_the_reason(
     assert "Traceback" not in done.stderr
     assert done.json["state"] == "error"
     assert done.json["files"] == []
-    refusal = done.json["errors"][-1]["message"]
-    assert "camera1" in refusal
-    assert reason in refusal
+    refusal = done.json["errors"][-1]
+    assert refusal["source"] == "camera1"
+    assert reason in refusal["message"]
+    assert f"hal: {refusal['message']}" in done.complaints
     assert not films.exists()
 
 
@@ -172,11 +173,14 @@ def test_a_camera_that_does_not_close_does_not_keep_the_film_or_the_process(hal,
 
 
 @pytest.mark.parametrize(
-    ("driver", "reason"),
-    [("FailsInFilm", "the cable was pulled"), ("HangsInFilm", "grab frames")],
+    ("driver", "kind", "reason"),
+    [
+        ("FailsInFilm", "LinkError", "the cable was pulled"),
+        ("HangsInFilm", "WorkerTimeout", "grab frames"),
+    ],
 )
-def test_a_film_whose_camera_fails_keeps_what_it_took_and_says_why(
-    hal, films, driver, reason
+def test_a_film_whose_camera_fails_keeps_what_it_took_and_says_why_once(
+    hal, films, driver, kind, reason
 ):
     config = write_config(hal.folder, camera(f"misbehaving.{driver}"))
 
@@ -186,7 +190,17 @@ def test_a_film_whose_camera_fails_keeps_what_it_took_and_says_why(
     assert "Traceback" not in done.stderr
     assert done.json["state"] == "error"
     assert done.json["frames"]["camera1"]["stored"] == 9
-    assert reason in done.json["errors"][0]["message"]
+    failure = done.json["errors"][0]
+    assert (failure["source"], failure["kind"]) == ("camera1", kind)
+    assert reason in failure["message"]
+    (line,) = [line for line in done.complaints if failure["message"] in line]
+    assert line == f"hal: run failed: camera1: {failure['message']}"
+    (logged,) = [
+        record
+        for record in trace_records(hal.logs)
+        if record.get("event") == "film failed"
+    ]
+    assert (logged["level"], logged["why"]) == ("error", failure["message"])
     with tifffile.TiffFile(films / "movie_0001.ome.tiff") as tif:
         assert len(tif.pages) == 9
 

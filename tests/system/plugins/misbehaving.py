@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hal.base import DeviceError, HalError, Int, Text, Value
+from hal.base import DeviceError, HalError, Int, LinkError, Text, Value
 from hal.devices import Camera
 from hal.kernel import Context, Loop, Module, Request, StartModule, handles
 from modules.simulation.camera import SimCamera
@@ -227,7 +227,7 @@ class FailsInFilm(SimCamera):
     def read_into(self, out, timeout_s):  # type: ignore[no-untyped-def]
         stamp = super().read_into(out, timeout_s)
         if stamp is not None and stamp.counter == 9:
-            raise DeviceError("the cable was pulled")
+            raise LinkError("the cable was pulled")
         return stamp
 
 
