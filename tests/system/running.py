@@ -58,6 +58,12 @@ class Ended:
         return self.stderr.splitlines()
 
 
+def _hear_signals() -> None:
+    """Undo what the tests' own starter may have set: `&` and nohup ignore signals."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @dataclass
 class Running:
     """A HAL process; output goes to files, so that it never waits for a reader."""
@@ -136,6 +142,7 @@ class Hal:
                 stderr=stderr,
                 env=self.environment(**environment),
                 cwd=self.folder,
+                preexec_fn=_hear_signals if os.name == "posix" else None,
             )
         running = Running(process, out, err)
         self._running.append(running)
