@@ -42,7 +42,7 @@ PLATFORM_ONLY = {
 PLATFORM_FILES: dict[str, str] = {}
 CATCH_ALL: dict[str, str] = {
     "hal/kernel/actor.py::ModuleActor._handle": "actor loop: attached to the delivery",
-    "hal/kernel/actor.py::ModuleActor._handle_envelope": "actor loop: to the asker",
+    "hal/kernel/envelopes.py::answer_envelope": "actor loop: to the asker",
     "hal/kernel/actor.py::ModuleActor._contained": "actor loop: a hook, logged",
     "hal/kernel/work.py::Work._end_job": "actor loop: attached to the delivery",
     "hal/kernel/worker.py::Job.run": "worker: handed to whoever waits",

@@ -26,6 +26,9 @@
         ├── WorkerTimeout       its receiver did not end it in time
         ├── ModuleDead          its receiver is gone
         ├── Cancelled           given up on purpose before it ran
+        ├── Superseded          a newer one of its kind took its place
+        ├── MailboxFull         its receiver cannot keep up
+        ├── DeadlockError       its sender and receiver wait for each other
         └── HandlerFailed       the receiver raised something that is not a HalError
 """
 
@@ -154,6 +157,20 @@ class Cancelled(MessageError):
     """Given up on purpose before it ran."""
 
     severity = "warning"
+
+
+class Superseded(MessageError):
+    """A newer message of its kind took its place on the display lane."""
+
+    severity = "warning"
+
+
+class MailboxFull(MessageError):
+    """The receiver has too much to do already; the message was not queued."""
+
+
+class DeadlockError(MessageError):
+    """Modules wait for each other in a circle; `data["path"]` names them."""
 
 
 class HandlerFailed(MessageError):

@@ -22,6 +22,8 @@ class How(enum.StrEnum):
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
     DEAD = "dead"
+    FULL = "full"
+    SUPERSEDED = "superseded"
 
 
 class Ticket:
@@ -87,6 +89,8 @@ class Delivery:
         self.sent_s = clock.monotonic_s()
         self.accepted = False
         """Whether the broker has taken it up; a chained one waits for its turn."""
+        self.is_held = False
+        """Whether it waits behind a barrier, or is one that waits."""
         self.flaw: ErrorRecord | None = None
         """Why it can reach nobody, found when it was made."""
         self.done_s: float | None = None

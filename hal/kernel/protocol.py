@@ -20,6 +20,7 @@ class StopModule(Request, frozen=True):
     """End: bring the device to its safe state and let go of it."""
 
     lane: ClassVar[Lane] = Lane.URGENT
+    cancels_queued: ClassVar[bool] = True
 
 
 class ModuleStateChanged(Event, frozen=True):

@@ -75,6 +75,7 @@ class ZMoved(Event, frozen=True):
 
 
 class HaltMotion(Request, frozen=True):
-    """Stop moving, now; the move in progress fails with `Halted`."""
+    """Stop moving, now; the move in progress is halted, queued ones are cancelled."""
 
     lane: ClassVar[Lane] = Lane.URGENT
+    cancels_queued: ClassVar[bool] = True
