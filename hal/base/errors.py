@@ -16,6 +16,7 @@
     │   ├── Halted              ended by `halt()`
     │   ├── UnsupportedError    this model cannot
     │   └── StateError          not now (closed, busy, hung)
+    │       └── Leased              a run holds it: wait, or ask its holder
     ├── StorageError        data could not be written or read back
     │   └── DiskFull            no space: free some, what is stored is readable
     ├── RunError            an acquisition cannot go on
@@ -115,6 +116,10 @@ class UnsupportedError(DeviceError):
 
 class StateError(DeviceError):
     """Not possible now: closed, busy, or hung."""
+
+
+class Leased(StateError):
+    """A run holds the device; `data` names holder and run."""
 
 
 class StorageError(HalError):

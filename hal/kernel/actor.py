@@ -410,6 +410,7 @@ class ModuleActor(pykka.Actor, Parametrized):
         error: BaseException | None = None
         self.context.watchdog.watch(activity)
         try:
+            self.context.leases.check(self.name, delivery)
             response = self.within(delivery, lambda: handler(self, delivery.message))
         except BaseException as exc:  # noqa: BLE001 - attached to the delivery
             error = exc

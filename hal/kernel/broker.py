@@ -137,6 +137,7 @@ class Broker:
         to: str | None = None,
         sync: bool = False,
         deadline_s: float | None = None,
+        run_id: str | None = None,
         on_complete: Callable[[Delivery], None] | None = None,
         handoff: bool = False,
     ) -> Delivery:
@@ -151,10 +152,11 @@ class Broker:
             to: Name of the one receiver, where several could be meant.
             sync: Wait for all messages before it, hold all after it.
             deadline_s: How long the sender will wait; the class's default if None.
+            run_id: The run it is part of; that of its cause if None.
             on_complete: Called by whoever ends the last ticket; must not block.
             handoff: Let the router thread do the routing (GUI and SDK threads).
         """
-        delivery = self._make(message, principal, to, sync, deadline_s)
+        delivery = self._make(message, principal, to, sync, deadline_s, run_id)
         if on_complete is not None:
             delivery.on_complete = self._observed(on_complete)
         if delivery.flaw is not None:
@@ -174,7 +176,7 @@ class Broker:
     ) -> tuple[Delivery, ...]:
         """Send each message when the one before has completed, whatever its outcome."""
         chain = tuple(
-            self._make(message, principal, to, sync, None) for message in messages
+            self._make(message, principal, to, sync, None, None) for message in messages
         )
         for before, after in itertools.pairwise(chain):
             before.then = after
@@ -231,9 +233,12 @@ class Broker:
         to: str | None,
         sync: bool,
         deadline_s: float | None,
+        run_id: str | None,
     ) -> Delivery:
         cause = current_delivery.get()
-        run_id = getattr(message, "run_id", None) or (cause.run_id if cause else None)
+        run_id = run_id or getattr(message, "run_id", None)
+        if cause is not None:
+            run_id = run_id or cause.run_id
         patience_s = message.deadline_s if deadline_s is None else deadline_s
         delivery = Delivery(
             self.ids.next(),
@@ -245,6 +250,7 @@ class Broker:
             to=to,
             cause=None if cause is None else cause.id,
             run_id=run_id,
+            on_behalf_of=None if cause is None else cause.on_behalf_of,
             sync=sync,
         )
         delivery.on_complete = self._completed

@@ -75,6 +75,7 @@ class Delivery:
         to: str | None = None,
         cause: DeliveryId | None = None,
         run_id: str | None = None,
+        on_behalf_of: str | None = None,
         sync: bool = False,
     ) -> None:
         self.id = identity
@@ -83,6 +84,8 @@ class Delivery:
         self.to = to
         self.cause = cause
         self.run_id = run_id
+        self.on_behalf_of = on_behalf_of or principal
+        """Who set it in motion: the sender of the first message that caused it."""
         self.sync = sync
         self.deadline_s = deadline_s
         self.deadline_is_explicit = deadline_is_explicit

@@ -19,6 +19,17 @@ class Lane(enum.StrEnum):
     """Taken when nothing else waits; a newer message replaces one of its kind."""
 
 
+class Access(enum.StrEnum):
+    """Who may still use a module while a run holds it."""
+
+    ANYBODY = "anybody"
+    """It disturbs nothing: questions, and everything that makes safe."""
+    HOLDER = "holder"
+    """The run, and whoever it belongs to: live parameters."""
+    RUN = "run"
+    """The run alone: whatever moves, switches or starts."""
+
+
 class Message(Record, frozen=True):
     """Base of `Request` and `Event`; the class is the schema.
 
@@ -34,6 +45,9 @@ class Message(Record, frozen=True):
     cancels_queued: ClassVar[bool] = False
     """Whether it is a stop: what its receiver was sent before, and has not begun,
     completes as `Cancelled` instead of being run. For the urgent lane."""
+
+    access: ClassVar[Access] = Access.ANYBODY
+    """Who may send it to a module that a run holds."""
 
     def conflation_key(self) -> str:
         """Return what tells this message from others of its class and sender.
