@@ -42,7 +42,7 @@ PLATFORM_ONLY = {
 PLATFORM_FILES: dict[str, str] = {}
 CATCH_ALL: dict[str, str] = {
     "hal/kernel/actor.py::ModuleActor._handle": "actor loop: attached to the delivery",
-    "hal/kernel/actor.py::ModuleActor._handle_envelope": "actor loop: to the asker",
+    "hal/kernel/envelopes.py::answer_envelope": "actor loop: to the asker",
     "hal/kernel/actor.py::ModuleActor._contained": "actor loop: a hook, logged",
     "hal/kernel/work.py::Work._end_job": "actor loop: attached to the delivery",
     "hal/kernel/worker.py::Job.run": "worker: handed to whoever waits",
@@ -54,6 +54,7 @@ CATCH_ALL: dict[str, str] = {
     "hal/kernel/broker.py::Broker._observed.completed": "a foreign observer, logged",
     "hal/acquisition/engine.py::FilmEngine.run": "thread main: the run ends with it",
     "hal/acquisition/engine.py::FilmEngine._contained": "teardown: each step runs",
+    "hal/base/callbacks.py::CallbackResult.of": "a foreign callback: in the result",
     "hal/base/error_record.py::_text": "a foreign __str__ raises",
     "hal/base/error_record.py::_format": "a foreign __str__ raises",
     "hal/testing/contracts/_halting.py::Background._run": "handed to the test",

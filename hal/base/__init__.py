@@ -1,5 +1,6 @@
 """The words all of HAL is written with: errors, time, ids, parameters, logging."""
 
+from hal.base.callbacks import CallbackResult, safe_callback
 from hal.base.carrier import Carrier
 from hal.base.clock import Clock, SystemClock, iso_utc
 from hal.base.driver import Driver
@@ -9,6 +10,7 @@ from hal.base.errors import (
     BadInput,
     Cancelled,
     ConfigError,
+    DeadlockError,
     DeviceError,
     DeviceTimeout,
     DiskFull,
@@ -16,8 +18,10 @@ from hal.base.errors import (
     Halted,
     HandlerFailed,
     InvalidMessage,
+    Leased,
     LimitError,
     LinkError,
+    MailboxFull,
     MessageError,
     ModuleDead,
     OutputExists,
@@ -28,6 +32,7 @@ from hal.base.errors import (
     StartError,
     StateError,
     StorageError,
+    Superseded,
     Unhandled,
     UnsupportedError,
     WorkerTimeout,
@@ -40,6 +45,7 @@ from hal.base.parametrized import Parametrized
 from hal.base.principals import CLI, HAL, is_principal
 from hal.base.record import Record, pack, record_class, unpack, unpack_any, wire_name
 from hal.base.suggest import did_you_mean, one_of
+from hal.base.thread_safe import ThreadSafeFlag, ThreadSafeValue
 
 __all__ = [
     "CLI",
@@ -48,11 +54,13 @@ __all__ = [
     "Ambiguous",
     "BadInput",
     "Bool",
+    "CallbackResult",
     "Cancelled",
     "Carrier",
     "Choice",
     "Clock",
     "ConfigError",
+    "DeadlockError",
     "DeliveryId",
     "DeviceError",
     "DeviceTimeout",
@@ -66,9 +74,11 @@ __all__ = [
     "IdSource",
     "Int",
     "InvalidMessage",
+    "Leased",
     "LimitError",
     "LinkError",
     "LogSink",
+    "MailboxFull",
     "MessageError",
     "ModuleDead",
     "ModuleState",
@@ -83,8 +93,11 @@ __all__ = [
     "StartError",
     "StateError",
     "StorageError",
+    "Superseded",
     "SystemClock",
     "Text",
+    "ThreadSafeFlag",
+    "ThreadSafeValue",
     "Unhandled",
     "UnsupportedError",
     "Value",
@@ -97,6 +110,7 @@ __all__ = [
     "one_of",
     "pack",
     "record_class",
+    "safe_callback",
     "set_log_sink",
     "to_stderr",
     "unpack",

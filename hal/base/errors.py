@@ -16,6 +16,7 @@
     │   ├── Halted              ended by `halt()`
     │   ├── UnsupportedError    this model cannot
     │   └── StateError          not now (closed, busy, hung)
+    │       └── Leased              a run holds it: wait, or ask its holder
     ├── StorageError        data could not be written or read back
     │   └── DiskFull            no space: free some, what is stored is readable
     ├── RunError            an acquisition cannot go on
@@ -26,6 +27,9 @@
         ├── WorkerTimeout       its receiver did not end it in time
         ├── ModuleDead          its receiver is gone
         ├── Cancelled           given up on purpose before it ran
+        ├── Superseded          a newer one of its kind took its place
+        ├── MailboxFull         its receiver cannot keep up
+        ├── DeadlockError       its sender and receiver wait for each other
         └── HandlerFailed       the receiver raised something that is not a HalError
 """
 
@@ -138,6 +142,10 @@ class StateError(DeviceError):
     """Not possible now: closed, busy, or hung."""
 
 
+class Leased(StateError):
+    """A run holds the device; `data` names holder and run."""
+
+
 class StorageError(HalError):
     """Data could not be written, or read back as it was written."""
 
@@ -178,6 +186,20 @@ class Cancelled(MessageError):
     """Given up on purpose before it ran."""
 
     severity = "warning"
+
+
+class Superseded(MessageError):
+    """A newer message of its kind took its place on the display lane."""
+
+    severity = "warning"
+
+
+class MailboxFull(MessageError):
+    """The receiver has too much to do already; the message was not queued."""
+
+
+class DeadlockError(MessageError):
+    """Modules wait for each other in a circle; `data["path"]` names them."""
 
 
 class HandlerFailed(MessageError):

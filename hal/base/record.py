@@ -22,6 +22,7 @@ WIRE_FIELD = "record"
 _KNOWN: dict[str, type[Record]] = {}
 
 
+@cache
 def wire_name(class_name: str) -> str:
     """Return the name on the wire of a class: `MoveStage` is "move stage"."""
     return _WORD.sub(" ", class_name).lower()

@@ -3,13 +3,16 @@
 from hal.kernel.actor import ModuleActor
 from hal.kernel.broker import Broker
 from hal.kernel.context import Context
+from hal.kernel.current import current_principal
 from hal.kernel.delivery import Delivery, How, Ticket
 from hal.kernel.device_module import DeviceModule
 from hal.kernel.handles import handles
+from hal.kernel.leases import Lease, Leases, SystemMode
 from hal.kernel.loop import Loop
 from hal.kernel.mailbox import Mailbox
-from hal.kernel.message import Event, Lane, Message, Request
+from hal.kernel.message import Access, Event, Lane, Message, Request
 from hal.kernel.module import Module
+from hal.kernel.operations import Operation, OperationState, OperationTracker
 from hal.kernel.protocol import (
     CommitParameters,
     ConfigureModule,
@@ -21,16 +24,20 @@ from hal.kernel.protocol import (
     ProposeParameters,
     StartModule,
     StopModule,
+    SystemModeChanged,
 )
 from hal.kernel.system import System
+from hal.kernel.task import WorkerResult
 from hal.kernel.thread_dump import dump_threads
 from hal.kernel.timers import Timer, Timers
 from hal.kernel.trace import Trace
 from hal.kernel.trace_file import TraceFile, versions
 from hal.kernel.watchdog import Watchdog
 from hal.kernel.wire import Wire
+from hal.kernel.worker_manager import WorkerManager
 
 __all__ = [
+    "Access",
     "Broker",
     "CommitParameters",
     "ConfigureModule",
@@ -42,12 +49,17 @@ __all__ = [
     "Event",
     "How",
     "Lane",
+    "Lease",
+    "Leases",
     "Loop",
     "Mailbox",
     "Message",
     "Module",
     "ModuleActor",
     "ModuleStateChanged",
+    "Operation",
+    "OperationState",
+    "OperationTracker",
     "ParameterList",
     "ParametersChanged",
     "ProposeParameters",
@@ -55,6 +67,8 @@ __all__ = [
     "StartModule",
     "StopModule",
     "System",
+    "SystemMode",
+    "SystemModeChanged",
     "Ticket",
     "Timer",
     "Timers",
@@ -62,6 +76,9 @@ __all__ = [
     "TraceFile",
     "Watchdog",
     "Wire",
+    "WorkerManager",
+    "WorkerResult",
+    "current_principal",
     "dump_threads",
     "handles",
     "versions",

@@ -26,11 +26,19 @@ class HandlerActivity:
     ) -> None:
         self.module = module
         self.delivery = delivery
-        self.what = delivery.type
-        self.delivery_id = str(delivery.id)
         self.started_s = started_s
         self.deadline_at_s = deadline_at_s
         self._on_expire = on_expire
+
+    @property
+    def what(self) -> str:
+        """Type of the message."""
+        return self.delivery.type
+
+    @property
+    def delivery_id(self) -> str:
+        """Short id of the message."""
+        return str(self.delivery.id)
 
     def expire(self, error: ErrorRecord) -> None:
         """Give it up."""

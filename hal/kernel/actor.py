@@ -25,10 +25,11 @@ from hal.kernel.activity import HandlerActivity
 from hal.kernel.context import Context
 from hal.kernel.current import current_delivery
 from hal.kernel.delivery import Delivery, How
+from hal.kernel.envelopes import answer_envelope, refuse_envelope
 from hal.kernel.handles import Handler, find_handler, handler_table
 from hal.kernel.loop import Loop
-from hal.kernel.mailbox import Mailbox, refuse_envelope
-from hal.kernel.message import Message
+from hal.kernel.mailbox import Mailbox, Posted, Taken
+from hal.kernel.message import Lane, Message
 from hal.kernel.protocol import ModuleStateChanged
 from hal.kernel.timers import Timer
 from hal.kernel.wire import Outcome, pack_response, unpack_response
@@ -78,10 +79,7 @@ class ModuleActor(pykka.Actor, Parametrized):
 
     @property
     def busy_with(self) -> str:
-        """What it is doing at this moment, for people; empty when idle.
-
-        Runs on: any.
-        """
+        """What it is doing at this moment, for people; empty when idle; any thread."""
         handling = self._handling
         text = f"in handler of '{handling.type}'" if handling else ""
         return self._work.describe() or text
@@ -132,6 +130,7 @@ class ModuleActor(pykka.Actor, Parametrized):
 
         Raises:
             HalError: What went wrong at the receiver, in its own class.
+            DeadlockError: The receiver waits, perhaps through others, for this module.
             StateError: Called on the actor, which must not wait.
         """
         if threading.current_thread() is self._thread:
@@ -139,7 +138,8 @@ class ModuleActor(pykka.Actor, Parametrized):
         delivery = self.context.broker.send(
             message, principal=self.name, to=to, deadline_s=deadline_s
         )
-        delivery.wait()
+        with self.context.broker.waits.waiting(delivery):
+            delivery.wait()
         return delivery.result()
 
     def run_job(
@@ -234,12 +234,18 @@ class ModuleActor(pykka.Actor, Parametrized):
         """
         return find_handler(self._handlers, message_type) is not None
 
-    def post(self, delivery: Delivery) -> bool:
-        """Queue a delivery; False when the module has stopped.
+    def post(self, delivery: Delivery) -> Posted:
+        """Queue a delivery, unless the module has stopped or cannot keep up.
 
-        Runs on: any.
+        Runs on: the broker's pump.
         """
-        return self._mailbox.post(delivery.lane, delivery)
+        message = delivery.message
+        key = None
+        if message.lane is Lane.DISPLAY:
+            key = (delivery.type, delivery.principal, message.conflation_key())
+        return self._mailbox.post(
+            message.lane, delivery, key=key, is_stop=message.cancels_queued
+        )
 
     def bury(self) -> None:
         """Take no more messages; what waits completes as `ModuleDead`.
@@ -363,19 +369,29 @@ class ModuleActor(pykka.Actor, Parametrized):
         while not self.actor_stopped.is_set():
             self._mailbox.wait()
             while not self.actor_stopped.is_set():
-                item = self._mailbox.take(normal=self._work.is_idle)
-                if item is None:
+                taken = self._mailbox.take(normal=self._work.is_idle)
+                if taken is None:
                     break
-                if isinstance(item, Delivery):
-                    self._contained("handling a message", partial(self._handle, item))
-                elif callable(item):
-                    self._contained("reply or end of work", item)
-                else:
-                    # Contained, because a reply set from outside makes pykka raise.
-                    answer = partial(self._handle_envelope, item)
-                    self._contained("answering a pykka message", answer)
+                self._contained("taking a message", partial(self._process, taken))
         self._work.stop()
         self.bury()
+
+    def _process(self, taken: Taken) -> None:
+        item = taken.item
+        if isinstance(item, Delivery):
+            if taken.is_cancelled:
+                stopped = Cancelled(f"a stop of {self.name} came before it began")
+                self.finish(item, "stop", None, stopped)
+            else:
+                self._handle(item)
+        elif callable(item):
+            item()
+        elif taken.is_cancelled:
+            refuse_envelope(item, cancelled=True)
+        else:
+            error = answer_envelope(item, self._handle_receive)
+            if error is not None:
+                self.log.error("a pykka message failed", exc_info=error)
 
     def _handle(self, delivery: Delivery) -> None:
         if not delivery.is_owed_by(self.name):
@@ -393,6 +409,7 @@ class ModuleActor(pykka.Actor, Parametrized):
         error: BaseException | None = None
         self.context.watchdog.watch(activity)
         try:
+            self.context.leases.check(self.name, delivery)
             response = self.within(delivery, lambda: handler(self, delivery.message))
         except BaseException as exc:  # noqa: BLE001 - attached to the delivery
             error = exc
@@ -407,22 +424,6 @@ class ModuleActor(pykka.Actor, Parametrized):
         """Give up a handler; runs on the watchdog."""
         self.claim_late(activity.delivery, error)
         self._work.handler_hangs(activity)
-
-    def _handle_envelope(self, envelope: Any) -> None:
-        """Do what pykka's own loop does with a `tell`, `ask` or proxy call.
-
-        With one difference: nothing that its code raises ends this actor, or others.
-        """
-        try:
-            response = self._handle_receive(envelope.message)
-        except BaseException as exc:
-            if envelope.reply_to is not None:
-                envelope.reply_to.set_exception()
-            else:
-                self.log.error("a pykka message failed", exc_info=exc)
-        else:
-            if envelope.reply_to is not None:
-                envelope.reply_to.set(response)
 
     def _contained(self, what: str, call: Callable[[], object]) -> None:
         try:

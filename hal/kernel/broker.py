@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from hal.base import (
     Ambiguous,
@@ -26,7 +26,9 @@ from hal.base import (
     HalError,
     IdSource,
     InvalidMessage,
+    MailboxFull,
     ModuleDead,
+    Superseded,
     SystemClock,
     Unhandled,
     did_you_mean,
@@ -39,27 +41,15 @@ from hal.base import (
 from hal.kernel.current import current_delivery
 from hal.kernel.delivery import Delivery, How
 from hal.kernel.message import Lane, Message, Request
+from hal.kernel.receiver import Receiver
 from hal.kernel.trace import Trace
+from hal.kernel.waits import Waits
 from hal.kernel.wire import Envelope, Wire
 
 PUMP_LIMIT: Final = 256
 """After so many entries a sender hands the pumping to the router thread."""
 
 log = get_logger(module="hal")
-
-
-class Receiver(Protocol):
-    """What the broker knows of a module."""
-
-    @property
-    def name(self) -> str:
-        """Instance name, unique."""
-
-    def handles_type(self, message_type: type[Message]) -> bool:
-        """Whether it has a handler for this class or a base of it."""
-
-    def post(self, delivery: Delivery) -> bool:
-        """Queue `delivery`; False when the module is gone. Never blocks."""
 
 
 class _Expiry(NamedTuple):
@@ -100,6 +90,8 @@ class Broker:
         self._in_flight: set[DeliveryId] = set()
         self._held: deque[Delivery] = deque()
         self._barrier: Delivery | None = None
+        self.waits = Waits(self._owed, self.expire)
+        """Which jobs wait for which deliveries."""
         self._handoffs: SimpleQueue[bool] = SimpleQueue()
         self._router = threading.Thread(
             target=self._run_router, name="hal/router", daemon=True
@@ -145,6 +137,7 @@ class Broker:
         to: str | None = None,
         sync: bool = False,
         deadline_s: float | None = None,
+        run_id: str | None = None,
         on_complete: Callable[[Delivery], None] | None = None,
         handoff: bool = False,
     ) -> Delivery:
@@ -159,10 +152,11 @@ class Broker:
             to: Name of the one receiver, where several could be meant.
             sync: Wait for all messages before it, hold all after it.
             deadline_s: How long the sender will wait; the class's default if None.
+            run_id: The run it is part of; that of its cause if None.
             on_complete: Called by whoever ends the last ticket; must not block.
             handoff: Let the router thread do the routing (GUI and SDK threads).
         """
-        delivery = self._make(message, principal, to, sync, deadline_s)
+        delivery = self._make(message, principal, to, sync, deadline_s, run_id)
         if on_complete is not None:
             delivery.on_complete = self._observed(on_complete)
         if delivery.flaw is not None:
@@ -182,7 +176,7 @@ class Broker:
     ) -> tuple[Delivery, ...]:
         """Send each message when the one before has completed, whatever its outcome."""
         chain = tuple(
-            self._make(message, principal, to, sync, None) for message in messages
+            self._make(message, principal, to, sync, None, None) for message in messages
         )
         for before, after in itertools.pairwise(chain):
             before.then = after
@@ -239,9 +233,12 @@ class Broker:
         to: str | None,
         sync: bool,
         deadline_s: float | None,
+        run_id: str | None,
     ) -> Delivery:
         cause = current_delivery.get()
-        run_id = getattr(message, "run_id", None) or (cause.run_id if cause else None)
+        run_id = run_id or getattr(message, "run_id", None)
+        if cause is not None:
+            run_id = run_id or cause.run_id
         patience_s = message.deadline_s if deadline_s is None else deadline_s
         delivery = Delivery(
             self.ids.next(),
@@ -253,6 +250,7 @@ class Broker:
             to=to,
             cause=None if cause is None else cause.id,
             run_id=run_id,
+            on_behalf_of=None if cause is None else cause.on_behalf_of,
             sync=sync,
         )
         delivery.on_complete = self._completed
@@ -327,15 +325,19 @@ class Broker:
         delivery.accepted = True
         if delivery.flaw is not None:
             delivery.refuse(delivery.flaw)
-        elif delivery.lane is Lane.URGENT:
+        elif delivery.lane is not Lane.NORMAL:
             self._route(delivery)
         elif self._held or self._barrier is not None:
-            self._held.append(delivery)
+            self._hold(delivery)
         elif delivery.sync:
-            self._held.append(delivery)
+            self._hold(delivery)
             self._release()
         else:
             self._route(delivery)
+
+    def _hold(self, delivery: Delivery) -> None:
+        delivery.is_held = True
+        self._held.append(delivery)
 
     def _settle(self, delivery: Delivery) -> None:
         self._open.pop(delivery.id, None)
@@ -351,17 +353,15 @@ class Broker:
     def _release(self) -> None:
         while self._held and self._barrier is None:
             head = self._held[0]
-            if head.complete:  # its deadline passed while it was held
-                self._held.popleft()
-            elif not head.sync:
-                self._held.popleft()
-                self._route(head)
-            elif self._in_flight:
+            if head.sync and self._in_flight and not head.complete:
                 return
-            else:
-                self._held.popleft()
+            self._held.popleft()
+            head.is_held = False
+            if head.complete:  # its deadline passed while it was held
+                continue
+            if head.sync:
                 self._barrier = head
-                self._route(head)
+            self._route(head)
 
     def _route(self, delivery: Delivery) -> None:
         if delivery.complete:
@@ -379,10 +379,39 @@ class Broker:
             self._in_flight.add(delivery.id)
         delivery.issue(tuple(receiver.name for receiver in receivers), now_s)
         for receiver in receivers:
-            if not receiver.post(delivery):
-                gone = ModuleDead(f"{receiver.name} has stopped")
-                error = ErrorRecord.from_exception(gone, receiver.name)
-                delivery.claim(receiver.name, How.DEAD, "broker", error=error)
+            self._post(delivery, receiver)
+
+    def _post(self, delivery: Delivery, receiver: Receiver) -> None:
+        name = receiver.name
+        posted = receiver.post(delivery)
+        if posted.full:
+            full = MailboxFull(f"{name} cannot keep up: its mailbox is full")
+            error = ErrorRecord.from_exception(full, name)
+            delivery.claim(name, How.FULL, "broker", error=error)
+        elif not posted.kept:
+            gone = ModuleDead(f"{name} has stopped")
+            error = ErrorRecord.from_exception(gone, name)
+            delivery.claim(name, How.DEAD, "broker", error=error)
+        if isinstance(posted.displaced, Delivery):
+            newer = Superseded(f"a newer one ({delivery.id}) took its place")
+            error = ErrorRecord.from_exception(newer, name)
+            posted.displaced.claim(name, How.SUPERSEDED, "broker", error=error)
+
+    def _owed(self, delivery: Delivery) -> tuple[str, ...]:
+        """Return the modules that must act before `delivery` can complete; any thread.
+
+        Those that get it on the urgent lane do so whatever they wait for.
+        """
+        if delivery.complete or delivery.lane is Lane.URGENT:
+            return ()
+        if not delivery.is_held:
+            return delivery.pending
+        # Behind a barrier, or a barrier itself that waits for all before it.
+        barrier = self._barrier
+        if barrier is not None:
+            return barrier.pending
+        ahead = [self._open.get(identity) for identity in list(self._in_flight)]
+        return tuple(name for other in ahead if other for name in other.pending)
 
     def _find(self, delivery: Delivery) -> tuple[Receiver, ...]:
         message_type = type(delivery.message)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from hal.base import Clock, StartError
 from hal.kernel.broker import Broker
+from hal.kernel.leases import Leases
 from hal.kernel.timers import Timers
 from hal.kernel.trace import Trace
 from hal.kernel.watchdog import Watchdog
@@ -26,6 +27,7 @@ class Context:
     trace: Trace
     timers: Timers
     watchdog: Watchdog
+    leases: Leases
     services: dict[type, object] = field(default_factory=dict)
     adopted: dict[str, ModuleActor] = field(default_factory=dict)
     """Every module that was started here, by name."""
@@ -33,6 +35,14 @@ class Context:
     def names(self) -> tuple[str, ...]:
         """Return the names of all modules."""
         return tuple(self.adopted)
+
+    def names_of_devices(self) -> tuple[str, ...]:
+        """Return the names of the modules that own a driver."""
+        return tuple(
+            name
+            for name, module in self.adopted.items()
+            if getattr(module, "driver_kind", None) is not None
+        )
 
     def names_of_role(self, role: str) -> tuple[str, ...]:
         """Return the names of the modules of a role, in the order of the file."""

@@ -11,3 +11,9 @@ from contextvars import ContextVar
 from hal.kernel.delivery import Delivery
 
 current_delivery: ContextVar[Delivery | None] = ContextVar("delivery", default=None)
+
+
+def current_principal() -> str:
+    """Return on whose behalf the running code works; empty outside handlers."""
+    delivery = current_delivery.get()
+    return "" if delivery is None else delivery.on_behalf_of

@@ -22,6 +22,8 @@ class How(enum.StrEnum):
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
     DEAD = "dead"
+    FULL = "full"
+    SUPERSEDED = "superseded"
 
 
 class Ticket:
@@ -73,6 +75,7 @@ class Delivery:
         to: str | None = None,
         cause: DeliveryId | None = None,
         run_id: str | None = None,
+        on_behalf_of: str | None = None,
         sync: bool = False,
     ) -> None:
         self.id = identity
@@ -81,12 +84,16 @@ class Delivery:
         self.to = to
         self.cause = cause
         self.run_id = run_id
+        self.on_behalf_of = on_behalf_of or principal
+        """Who set it in motion: the sender of the first message that caused it."""
         self.sync = sync
         self.deadline_s = deadline_s
         self.deadline_is_explicit = deadline_is_explicit
         self.sent_s = clock.monotonic_s()
         self.accepted = False
         """Whether the broker has taken it up; a chained one waits for its turn."""
+        self.is_held = False
+        """Whether it waits behind a barrier, or is one that waits."""
         self.flaw: ErrorRecord | None = None
         """Why it can reach nobody, found when it was made."""
         self.done_s: float | None = None

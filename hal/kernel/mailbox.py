@@ -1,51 +1,102 @@
-"""The queue of one module: many senders, one consumer."""
+"""The queue of one module: one pump that posts, one consumer that takes."""
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-from pykka import ActorDeadError
-from pykka.messages import _ActorStop
-
+from hal.kernel.display_lane import DisplayLane
+from hal.kernel.envelopes import is_stop_envelope, refuse_envelope
 from hal.kernel.message import Lane
+
+CAPACITY: Final = 20_000
+"""Items that one lane holds before more are refused."""
+
+
+class Posted(NamedTuple):
+    """What became of an item."""
+
+    kept: bool
+    displaced: object = None
+    """An older item of the display lane, whose place it took."""
+    full: bool = False
+    """Whether it was refused because too many wait, not because all is over."""
+
+
+class Taken(NamedTuple):
+    """The next item for the consumer."""
+
+    item: object
+    is_cancelled: bool = False
+    """Whether a stop came after it: it completes without being run."""
+
+
+_KEPT: Final = Posted(True)
+_CLOSED: Final = Posted(False)
+_FULL: Final = Posted(False, full=True)
 
 
 class Mailbox:
-    """Three queues and a wake-up: urgent, the module's own business, normal.
+    """The lanes of a module, the calls about its own work, and a wake-up.
 
-    Runs on: `post`, `put`, `close` any; `wait`, `take` the consumer.
+    Runs on: `post` the broker's pump; `put`, `post_own`, `close` any; `wait`, `take`
+    the consumer.
 
     Guarantees:
         Posting never blocks and takes no lock, so it is safe in signal handlers,
         `__del__` and SDK callbacks.
         After `close` nothing stays inside: each item is handed to one `drain`.
+        A lane holds at most `capacity` items; the display lane one of each kind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self.capacity = capacity
         self._urgent: deque[object] = deque()
-        self._own: deque[object] = deque()
-        self._normal: deque[object] = deque()
+        self._own: deque[Callable[[], object]] = deque()
+        self._normal: deque[tuple[int, object]] = deque()
+        self._display = DisplayLane()
         # SimpleQueue.put is written in C and re-entrant: a plain Condition here would
         # deadlock when a signal handler sends while its thread is inside `notify`.
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._closed = False
+        # Whether the consumer is sure to look again: set by whoever puts a token,
+        # cleared by the consumer before it looks. Items are appended before this is
+        # read, so one that found it set is seen by that look.
+        self._signalled = False
+        self._sequence = itertools.count(1)
+        self._cancelled_up_to = 0
 
     def __len__(self) -> int:
-        """Return how many items wait in all queues."""
-        return len(self._urgent) + len(self._own) + len(self._normal)
+        """Return how many items wait in all lanes."""
+        mail = len(self._urgent) + len(self._normal) + len(self._display)
+        return mail + len(self._own)
 
-    def post(self, lane: Lane, item: object) -> bool:
-        """Append `item`; False when the mailbox is closed and did not keep it."""
+    def post(
+        self, lane: Lane, item: object, *, key: object = None, is_stop: bool = False
+    ) -> Posted:
+        """Append `item` to its lane.
+
+        Args:
+            lane: Where to.
+            item: A delivery.
+            key: On the display lane, which kind it is of.
+            is_stop: Whether it cancels what waits in the normal lane.
+        """
         if self._closed:
-            return False
-        (self._urgent if lane is Lane.URGENT else self._normal).append(item)
-        self._wake.put(None)
-        # `close` may have drained between our check and our append; whoever pops the
-        # item now, we or a second drain, deals with it: nothing stays inside.
-        return not (self._closed and self._remove(item))
+            return _CLOSED
+        if lane is Lane.DISPLAY:
+            displaced = self._display.put(key, item)
+            self._signal()
+            # Drained or not by now, it comes to nothing in a mailbox that is closed.
+            return Posted(not self._closed, displaced)
+        if len(self._urgent if lane is Lane.URGENT else self._normal) >= self.capacity:
+            return _FULL
+        if is_stop:
+            self._cancelled_up_to = next(self._sequence)
+        return _KEPT if self._append(lane, item) else _CLOSED
 
     def post_own(self, item: Callable[[], object]) -> None:
         """Append a call that tells the module of its own jobs, loops and messages.
@@ -53,71 +104,90 @@ class Mailbox:
         Taken before the normal lane, also while a job keeps that lane closed.
         """
         self._own.append(item)
-        self._wake.put(None)
+        self._signal()
 
-    def take(self, *, normal: bool) -> object | None:
-        """Return the next item, from the normal lane only if `normal`; None if none."""
-        for queue in (self._urgent, self._own, self._normal):
-            if queue is self._normal and not normal:
-                return None
+    def take(self, *, normal: bool) -> Taken | None:
+        """Return the next item; None if there is none.
+
+        Args:
+            normal: Whether the normal and display lanes are open. What a stop has
+                cancelled is handed out even when they are not.
+        """
+        first: tuple[deque[Any], ...] = (self._urgent, self._own)
+        for queue in first:
             try:
-                return queue.popleft()
+                return Taken(queue.popleft())
             except IndexError:
                 continue
-        return None
+        try:
+            is_cancelled = self._normal[0][0] < self._cancelled_up_to
+            if normal or is_cancelled:
+                return Taken(self._normal.popleft()[1], is_cancelled)
+        except IndexError:
+            pass
+        item = self._display.take() if normal else None
+        return None if item is None else Taken(item)
 
     def wait(self) -> None:
         """Sleep until something was posted; may return when there is nothing."""
         self._wake.get()
+        self._signalled = False
+
+    def _signal(self) -> None:
+        if not self._signalled:
+            self._signalled = True
+            self._wake.put(None)
 
     def close(self) -> None:
         """Refuse further posts."""
         self._closed = True
-        self._wake.put(None)
+        self._signal()
 
     def drain(self) -> list[object]:
-        """Take everything that waits in the urgent and normal lanes."""
+        """Take everything that waits, except the module's own business."""
         items: list[object] = []
-        for queue in (self._urgent, self._normal):
+        queues: tuple[deque[Any], ...] = (self._urgent, self._normal)
+        for queue in queues:
             while True:
                 try:
-                    items.append(queue.popleft())
+                    entry = queue.popleft()
                 except IndexError:
                     break
+                items.append(entry[1] if isinstance(entry, tuple) else entry)
+        while (item := self._display.take()) is not None:
+            items.append(item)
         return items
 
     def put(self, envelope: Any, /) -> None:
         """Append a pykka envelope; its stop message overtakes (pykka's inbox hook)."""
-        stop = isinstance(envelope.message, _ActorStop)
-        if not self.post(Lane.URGENT if stop else Lane.NORMAL, envelope):
+        # Without a bound: a `tell` has no way to be told that it was refused.
+        lane = Lane.URGENT if is_stop_envelope(envelope) else Lane.NORMAL
+        if self._closed or not self._append(lane, envelope):
             refuse_envelope(envelope)
 
     def get(self) -> Any:
         """Return the next item of any lane, waiting for it (pykka's inbox hook)."""
-        while (item := self.take(normal=True)) is None:
+        while (taken := self.take(normal=True)) is None:
             self.wait()
-        return item
+        return taken.item
 
     def empty(self) -> bool:
         """Whether nothing waits (pykka's inbox hook)."""
         return len(self) == 0
 
-    def _remove(self, item: object) -> bool:
-        for queue in (self._urgent, self._normal):
-            try:
-                queue.remove(item)
-            except ValueError:
-                continue
-            return True
+    def _append(self, lane: Lane, item: object) -> bool:
+        queue: deque[Any] = self._urgent if lane is Lane.URGENT else self._normal
+        entry = item if lane is Lane.URGENT else (next(self._sequence), item)
+        queue.append(entry)
+        self._signal()
+        # `close` may have drained between the check before and our append; whoever
+        # removes the entry now, we or a second drain, deals with it.
+        return not (self._closed and _remove(queue, entry))
+
+
+def _remove(queue: deque[Any], entry: object) -> bool:
+    try:
+        queue.remove(entry)
+    except ValueError:
         return False
-
-
-def refuse_envelope(envelope: Any) -> None:
-    """Answer whoever asked a stopped actor through pykka, so that nobody waits."""
-    if envelope.reply_to is None:
-        return
-    if isinstance(envelope.message, _ActorStop):
-        envelope.reply_to.set(None)
-    else:
-        dead = ActorDeadError("the module has stopped")
-        envelope.reply_to.set_exception((ActorDeadError, dead, None))
+    return True

@@ -15,6 +15,19 @@ class Lane(enum.StrEnum):
     """Totally ordered everywhere; waits while its receiver runs a job."""
     URGENT = "urgent"
     """Ordered in itself; overtakes the normal lane and is taken during a job."""
+    DISPLAY = "display"
+    """Taken when nothing else waits; a newer message replaces one of its kind."""
+
+
+class Access(enum.StrEnum):
+    """Who may still use a module while a run holds it."""
+
+    ANYBODY = "anybody"
+    """It disturbs nothing: questions, and everything that makes safe."""
+    HOLDER = "holder"
+    """The run, and whoever it belongs to: live parameters."""
+    RUN = "run"
+    """The run alone: whatever moves, switches or starts."""
 
 
 class Message(Record, frozen=True):
@@ -29,6 +42,19 @@ class Message(Record, frozen=True):
     lane: ClassVar[Lane] = Lane.NORMAL
     deadline_s: ClassVar[float] = 5.0
     """How long the sender waits if it does not say otherwise."""
+    cancels_queued: ClassVar[bool] = False
+    """Whether it is a stop: what its receiver was sent before, and has not begun,
+    completes as `Cancelled` instead of being run. For the urgent lane."""
+
+    access: ClassVar[Access] = Access.ANYBODY
+    """Who may send it to a module that a run holds."""
+
+    def conflation_key(self) -> str:
+        """Return what tells this message from others of its class and sender.
+
+        On the display lane a message replaces the one with the same key.
+        """
+        return ""
 
 
 class Request(Message, frozen=True):

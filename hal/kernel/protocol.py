@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from hal.base import ParameterSpec, Record, Value
-from hal.kernel.message import Event, Lane, Request
+from hal.kernel.message import Access, Event, Lane, Request
 
 
 class ConfigureModule(Request, frozen=True):
@@ -20,6 +20,15 @@ class StopModule(Request, frozen=True):
     """End: bring the device to its safe state and let go of it."""
 
     lane: ClassVar[Lane] = Lane.URGENT
+    cancels_queued: ClassVar[bool] = True
+
+
+class SystemModeChanged(Event, frozen=True):
+    """The microscope as a whole does something else now."""
+
+    mode: str
+    run_id: str
+    """The run it is about; empty when idle."""
 
 
 class ModuleStateChanged(Event, frozen=True):
@@ -33,6 +42,8 @@ class ModuleStateChanged(Event, frozen=True):
 class ProposeParameters(Request, frozen=True):
     """Say whether these values could be taken together; change nothing yet."""
 
+    access: ClassVar[Access] = Access.HOLDER
+
     transaction: str
     values: dict[str, Value]
 
@@ -40,6 +51,7 @@ class ProposeParameters(Request, frozen=True):
 class CommitParameters(Request, frozen=True):
     """Take the values proposed under this transaction."""
 
+    access: ClassVar[Access] = Access.HOLDER
     deadline_s: ClassVar[float] = 10.0
     transaction: str
 

@@ -20,6 +20,7 @@ from hal.base import (
 from hal.kernel.broker import Broker
 from hal.kernel.context import Context
 from hal.kernel.delivery import Delivery, How
+from hal.kernel.leases import Leases
 from hal.kernel.message import Message
 from hal.kernel.module import Module
 from hal.kernel.protocol import ConfigureModule, StartModule, StopModule
@@ -62,6 +63,7 @@ class System:
             self.broker, self.trace, self.clock, log_folder, blocker=self._blocker
         )
         self.timers = Timers(self.clock)
+        self.leases = Leases()
         self.services: dict[type, object] = {}
         self._context = Context(
             self.broker,
@@ -69,6 +71,7 @@ class System:
             self.trace,
             self.timers,
             self.watchdog,
+            self.leases,
             self.services,
         )
         self._modules: dict[str, Module] = {}

@@ -122,6 +122,7 @@ class Watchdog:
             for activity in late:
                 if self._watched.pop(id(activity), None) is not None:
                     self._give_up(activity, now_s, dump, path)
+        self._broker.waits.break_circles()
         for delivery in self._broker.open_deliveries():
             if delivery.accepted and now_s > delivery.deadline_at_s:
                 self._expire(delivery, now_s)

@@ -11,6 +11,7 @@ from hal.base import ErrorRecord, ModuleState, StateError, get_logger
 from hal.kernel.context import Context
 from hal.kernel.delivery import Delivery, How
 from hal.kernel.loop import Loop
+from hal.kernel.waits import blocking_module
 from hal.kernel.watchdog import Activity
 from hal.kernel.worker import Job, Worker
 
@@ -110,6 +111,8 @@ class Work:
             watchdog.unwatch(job)
             self._owner.post_own(lambda: origin.run(self._end_job, job))
 
+        context = contextvars.copy_context()
+        context.run(blocking_module.set, self._owner.name)
         job = Job(
             self._owner.name,
             fn,
@@ -117,7 +120,7 @@ class Work:
             deadline_s=deadline_s,
             delivery=delivery,
             then=then,
-            context=contextvars.copy_context(),
+            context=context,
             clock=self._owner.context.clock,
             on_end=ended,
             on_expire=self._expire_job,

@@ -7,12 +7,13 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from hal.base import ErrorRecord, Record
-from hal.kernel import Event, Lane, Request
+from hal.kernel import Access, Event, Lane, Request
 
 
 class ArmCamera(Request, frozen=True):
     """Get ready for a film; answers with a `CameraArmed`."""
 
+    access: ClassVar[Access] = Access.RUN
     run_id: str
     frames: Annotated[int, Meta(ge=1)] | None
     """How many; None to go on until `StopCamera`."""
@@ -43,6 +44,7 @@ class CameraArmed(Record, frozen=True):
 class StartCamera(Request, frozen=True):
     """Begin to expose what was armed."""
 
+    access: ClassVar[Access] = Access.RUN
     run_id: str
 
 

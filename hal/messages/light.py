@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
 from hal.base import Record
-from hal.kernel import Event, Request
+from hal.kernel import Access, Event, Request
 
 
 class SetLight(Request, frozen=True):
     """Set power, or on and off, or both; answers with a `LightState`."""
 
+    access: ClassVar[Access] = Access.HOLDER
     power_mw: Annotated[float, Meta(ge=0)] | None = None
     is_on: bool | None = None
 
@@ -40,6 +41,7 @@ class LightChanged(Event, frozen=True):
 class SetShutter(Request, frozen=True):
     """Open or close."""
 
+    access: ClassVar[Access] = Access.HOLDER
     is_open: bool
 
 
@@ -53,6 +55,7 @@ class ShutterChanged(Event, frozen=True):
 class MoveFilterWheel(Request, frozen=True):
     """Bring a filter into the light, by slot (from 1) or name; completes on arrival."""
 
+    access: ClassVar[Access] = Access.RUN
     filter: int | str
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from hal.base import Record
-from hal.kernel import Event, Lane, Request
+from hal.kernel import Access, Event, Lane, Request
 
 
 class MoveStage(Request, frozen=True):
     """Move to a position in stage coordinates; completes on arrival."""
 
+    access: ClassVar[Access] = Access.RUN
     deadline_s: ClassVar[float] = 60.0
     x_um: float
     y_um: float
@@ -19,6 +20,7 @@ class MoveStage(Request, frozen=True):
 class MoveStageBy(Request, frozen=True):
     """Move by a distance; completes on arrival."""
 
+    access: ClassVar[Access] = Access.RUN
     deadline_s: ClassVar[float] = 60.0
     dx_um: float
     dy_um: float
@@ -46,6 +48,7 @@ class StageMoved(Event, frozen=True):
 class MoveZ(Request, frozen=True):
     """Move to a height; completes on arrival."""
 
+    access: ClassVar[Access] = Access.RUN
     deadline_s: ClassVar[float] = 60.0
     z_um: float
 
@@ -53,6 +56,7 @@ class MoveZ(Request, frozen=True):
 class MoveZBy(Request, frozen=True):
     """Move by a height; completes on arrival."""
 
+    access: ClassVar[Access] = Access.RUN
     deadline_s: ClassVar[float] = 60.0
     dz_um: float
 
@@ -75,6 +79,7 @@ class ZMoved(Event, frozen=True):
 
 
 class HaltMotion(Request, frozen=True):
-    """Stop moving, now; the move in progress fails with `Halted`."""
+    """Stop moving, now; the move in progress is halted, queued ones are cancelled."""
 
     lane: ClassVar[Lane] = Lane.URGENT
+    cancels_queued: ClassVar[bool] = True

@@ -16,7 +16,16 @@ from hal.base import (
     new_ulid,
     one_of,
 )
-from hal.kernel import Context, Loop, Module, StopModule, handles
+from hal.kernel import (
+    Context,
+    Loop,
+    Module,
+    StopModule,
+    SystemMode,
+    SystemModeChanged,
+    current_principal,
+    handles,
+)
 from hal.messages import (
     CameraFinished,
     CancelRun,
@@ -65,6 +74,7 @@ class AcquisitionModule(Module):
         run_id = new_ulid()
         rig = Microscope(run_id, msg, self)
         engine = FilmEngine(run_id, msg.plan, cameras, rig, self.clock, self._report)
+        self._hold(run_id, cameras)
         self._engine = engine
         self.run_job(
             partial(self._prepare, engine),
@@ -76,6 +86,7 @@ class AcquisitionModule(Module):
     def on_cancel(self, msg: CancelRun) -> None:
         """End a run; returns at once, its status tells the rest."""
         if self._engine is not None and self._engine.status.run_id == msg.run_id:
+            self._set_mode(SystemMode.ABORTING, msg.run_id)
             self._engine.progress.cancel()
 
     @handles(GetRunStatus)
@@ -183,9 +194,27 @@ class AcquisitionModule(Module):
         while len(self._past) > _KEPT:
             del self._past[next(iter(self._past))]
         if self._engine is not None and self._engine.status.run_id == status.run_id:
-            self._engine = None
+            self._forget(self._engine)
         self.send(RunStatusChanged(status.run_id, status))
 
     def _forget(self, engine: FilmEngine) -> None:
         if self._engine is engine:
             self._engine = None
+            self.context.leases.release(engine.status.run_id)
+            self._set_mode(SystemMode.IDLE, "")
+
+    def _hold(self, run_id: str, cameras: tuple[str, ...]) -> None:
+        """Claim the cameras of the run, and all that could disturb them.
+
+        Raises:
+            Leased: Another run holds one of them.
+        """
+        others = set(self.context.names_of_role("camera")) - set(cameras)
+        held = tuple(n for n in self.context.names_of_devices() if n not in others)
+        self.context.leases.take(current_principal(), run_id, held)
+        self._set_mode(SystemMode.ACQUIRING, run_id)
+
+    def _set_mode(self, mode: SystemMode, run_id: str) -> None:
+        if self.context.leases.set_mode(mode):
+            self.context.trace.record("mode", mode=mode, run=run_id)
+            self.send(SystemModeChanged(mode, run_id))

@@ -120,7 +120,7 @@ class Microscope:
 
     def _send(self, message: Request, to: str | None) -> Any:
         delivery = self._module.context.broker.send(
-            message, principal=self._module.name, to=to
+            message, principal=self._module.name, to=to, run_id=self.run_id
         )
         # The watchdog ends the delivery at its deadline; meanwhile the engine beats.
         while not delivery.wait(_SLICE_S):

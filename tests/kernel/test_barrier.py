@@ -131,19 +131,19 @@ def test_barriers_one_after_the_other_and_sent_from_within(system: System) -> No
     until(lambda: len(inner) == 5 and all(d.complete for d in inner))  # type: ignore[attr-defined]
 
 
-def test_a_job_that_asks_through_its_own_barrier_ends_with_a_timeout(
+def test_a_job_that_asks_through_its_own_barrier_is_told_of_the_deadlock(
     system: System,
 ) -> None:
     probe = add(system, "probe")
     add(system, "other")
     probe.acts["ask"] = lambda: probe.run_job(
-        lambda: probe.ask(Act("answer"), to="other", deadline_s=HANG_S)
+        lambda: probe.ask(Act("answer"), to="other", deadline_s=60.0)
     )
 
     error = only_error(system.send(Act("ask"), to="probe", sync=True))
 
-    assert error.kind == "WorkerTimeout"
-    assert "barrier" in error.text
+    assert error.kind == "DeadlockError"
+    assert "probe waits for probe" in error.text
     assert answers(system, "probe")
 
 

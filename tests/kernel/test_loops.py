@@ -137,7 +137,7 @@ def test_on_end_that_raises_harms_nobody(system: System, logged: list[Any]) -> N
     )
     done(system.send(Act("loop")))
 
-    until(lambda: [e for e in logged if e.get("what") == "reply or end of work"])
+    until(lambda: [e for e in logged if e.get("what") == "taking a message"])
     assert answers(system, "probe")
     assert probe.loops == ()
 

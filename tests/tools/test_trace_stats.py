@@ -50,6 +50,16 @@ def test_the_summary_alone_has_no_table(new_trace, hal_trace):
     assert "deliveries  1, failed 0" in out
 
 
+def test_what_was_superseded_has_not_failed(new_trace, numbers):
+    file = new_trace()
+    for number, how in enumerate(["superseded", "full", "done"], 1):
+        ticket = file.ticket("view", 0.5, 0.6, 0.7, how=how)
+        file.delivery(f"main#{number}", "frame shown", "camera1", [ticket], 0.5, 0.7)
+
+    assert numbers(file.path)["failed"] == 1
+    assert numbers(file.path)["groups"][0]["failed"] == 1
+
+
 def test_each_receiver_of_a_broadcast_has_its_own_line(new_trace, numbers):
     file = new_trace()
     tickets = [file.ticket(n, 0.1, 0.1, 0.2) for n in ("stage", "camera1")]

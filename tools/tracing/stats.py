@@ -12,6 +12,9 @@ from tracing.records import Delivery, Event, Header
 from tracing.spans import Spans
 from tracing.text import one_line
 
+# What a newer message on the display lane has replaced has not failed.
+_WELL = ("done", "superseded")
+
 
 @dataclass(slots=True)
 class Group:
@@ -114,7 +117,7 @@ def _process(stats: Stats, header: Header) -> Process:
 
 def _add_delivery(stats: Stats, delivery: Delivery) -> None:
     stats.deliveries += 1
-    stats.failed += any(t.how != "done" for t in delivery.tickets) or any(
+    stats.failed += any(t.how not in _WELL for t in delivery.tickets) or any(
         error.severity != "warning" for error in delivery.errors
     )
     for error in delivery.errors:
@@ -125,7 +128,7 @@ def _add_delivery(stats: Stats, delivery: Delivery) -> None:
         group = stats.groups.setdefault((delivery.type, ticket.to), Group())
         total_s = max(0.0, ticket.ended_s - delivery.sent_s)
         group.count += 1
-        group.failed += ticket.how != "done"
+        group.failed += ticket.how not in _WELL
         group.queue_s.append(ticket.waited_s)
         if ticket.handled_s is not None:
             group.handling_s.append(ticket.handled_s)

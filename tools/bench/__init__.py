@@ -1,0 +1,1 @@
+"""Parts of the benchmarks in `tools/bench_*.py`."""
