@@ -37,7 +37,7 @@ class DumpFolder:
         plain = re.sub(r"[^\w-]", "_", name, flags=re.ASCII)[:_LONGEST_NAME]
         # The number keeps names apart that look alike, or hang in the same instant.
         path = self._folder / f"dump_{stamp}_{number:03d}_{plain}.txt"
-        text = f"Task: {name}\n\n{dump}"
+        text = f"Hung: {name}\n\n{dump}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8", errors="backslashreplace")

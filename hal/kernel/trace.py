@@ -75,6 +75,14 @@ class Trace:
         """Note anything else, with the time of now."""
         self._append(kind, {"t_s": self._clock.monotonic_s(), **data})
 
+    def frames(
+        self, step: str, camera: str, run_id: str, first: int, last: int
+    ) -> None:
+        """Note a batch of frames that was `received` or `stored`, by index."""
+        self.record(
+            "frames", camera=camera, run=run_id, first=first, last=last, step=step
+        )
+
     def log(self, record: Mapping[str, object]) -> None:
         """Note a log entry (the sink of `hal.base.set_log_sink`)."""
         self._append("log", {**record, "t_s": self._clock.monotonic_s()})

@@ -14,11 +14,11 @@ from typing import Final, Protocol
 from hal.base import Clock, ErrorRecord, WorkerTimeout, get_logger
 from hal.kernel.broker import Broker
 from hal.kernel.delivery import Delivery, How, Ticket
+from hal.kernel.dump_folder import DumpFolder
 from hal.kernel.thread_dump import dump_threads
 from hal.kernel.trace import Trace
 
 TICK_S: Final = 0.05
-_DUMPS_KEPT: Final = 200
 
 log = get_logger(module="hal")
 
@@ -74,10 +74,9 @@ class Watchdog:
         self._broker = broker
         self._trace = trace
         self._clock = clock
-        self._folder = dump_folder
+        self._folder = DumpFolder(dump_folder, clock)
         self._blocker = blocker
         self._watched: dict[int, Activity] = {}
-        self._dumps = 0
         self._last_scan_s = clock.monotonic_s()
         self._skipped = False
         self._stop = threading.Event()
@@ -118,7 +117,7 @@ class Watchdog:
         late = [a for a in list(self._watched.values()) if now_s > a.deadline_at_s]
         if late:
             dump = dump_threads()
-            path = self._write(dump, late[0].module)
+            path = self._folder.write(dump, late[0].module)
             for activity in late:
                 if self._watched.pop(id(activity), None) is not None:
                     self._give_up(activity, now_s, dump, path)
@@ -190,17 +189,3 @@ class Watchdog:
             text = f"'{delivery.type}' was held back for {waited_s:.2f} s by a barrier"
         exc = WorkerTimeout(text, age_s=waited_s)
         return ErrorRecord.from_exception(exc, receiver or delivery.principal)
-
-    def _write(self, dump: str, module: str) -> str:
-        """Put the dump into the log folder; a full disk costs the file, not HAL."""
-        if self._folder is None or self._dumps >= _DUMPS_KEPT:
-            return ""
-        self._dumps += 1
-        stamp = f"{self._clock.wall_s():.3f}".replace(".", "_")
-        path = self._folder / f"dump_{stamp}_{module}.txt"
-        try:
-            path.write_text(dump, encoding="utf-8", errors="backslashreplace")
-        except OSError as exc:
-            log.error("thread dump not written", path=str(path), reason=str(exc))
-            return ""
-        return str(path)

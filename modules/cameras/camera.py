@@ -129,13 +129,8 @@ class CameraModule(DeviceModule[Camera]):
 
     def _tell(self, batch: FramesReceived) -> None:
         """Tell of frames that have come; runs on the camera thread."""
-        self.context.trace.record(
-            "frames",
-            camera=self.name,
-            run=batch.run_id,
-            first=batch.first,
-            last=batch.last,
-            step="received",
+        self.context.trace.frames(
+            "received", batch.camera, batch.run_id, batch.first, batch.last
         )
         self.send(batch)
 

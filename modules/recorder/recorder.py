@@ -92,13 +92,8 @@ class RecorderModule(Module):
 
     def _tell(self, batch: FramesStored) -> None:
         """Acknowledge stored frames; runs on the thread that wrote them."""
-        self.context.trace.record(
-            "frames",
-            camera=batch.camera,
-            run=batch.run_id,
-            first=batch.first,
-            last=batch.last,
-            step="stored",
+        self.context.trace.frames(
+            "stored", batch.camera, batch.run_id, batch.first, batch.last
         )
         self.send(batch)
 

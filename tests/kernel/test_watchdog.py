@@ -77,7 +77,7 @@ def test_the_error_and_the_file_show_the_line_that_hangs(
     (path,) = log_folder.glob("dump_*.txt")
     assert str(path) in error.text
     assert error.data["dump_file"] == str(path)
-    assert path.read_text(encoding="utf-8") == error.dump
+    assert path.read_text(encoding="utf-8") == f"Hung: bad\n\n{error.dump}"
     until(lambda: of_kind(records, "late", module="bad", activity=where))
 
 

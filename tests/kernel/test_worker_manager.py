@@ -192,7 +192,7 @@ def test_a_task_past_its_limit_is_given_up_with_all_stacks(
     (path,) = (tmp_path / "logs").iterdir()
     assert path.name.endswith("_000____scan.txt")
     text = path.read_text(encoding="utf-8")
-    assert text == f"Task: ../scan\n\n{result.stack_trace}"
+    assert text == f"Hung: ../scan\n\n{result.stack_trace}"
     assert result.error.data["dump_file"] == str(path)
     assert str(path) in str(result.error)
     wait_until(lambda: heard.of("../scan") == ["started", "timeout"])
