@@ -43,7 +43,8 @@ class SystemClock:
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
         """Return True as soon as `event` is set, False after `timeout_s`."""
-        return event.wait(max(0.0, timeout_s))
+        # More than the system can count is as good as for ever.
+        return event.wait(min(max(0.0, timeout_s), threading.TIMEOUT_MAX))
 
 
 def iso_utc(wall_s: float) -> str:

@@ -82,7 +82,8 @@ class Timers:
                 self._fire(timer)
             with self._lock:
                 next_s = self._heap[0][0] if self._heap else now_s + _IDLE_S
-            self._clock.wait(self._changed, next_s - now_s)
+            # Never for longer: a delay may be more than a clock can wait for at once.
+            self._clock.wait(self._changed, min(next_s - now_s, _IDLE_S))
 
     def _fire(self, timer: Timer) -> None:
         try:

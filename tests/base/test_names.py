@@ -130,3 +130,13 @@ def test_waiting_ends_with_the_event_or_the_time() -> None:
     event.set()
     assert clock.wait(event, 60.0)
     assert clock.monotonic_s() - started_s < 30.0
+
+
+@pytest.mark.parametrize("forever_s", [float("inf"), 1e12])
+def test_waiting_for_ever_ends_with_the_event(forever_s: float) -> None:
+    event = threading.Event()
+    timer = threading.Timer(0.05, event.set)
+    timer.start()
+
+    assert SystemClock().wait(event, forever_s)
+    timer.join()

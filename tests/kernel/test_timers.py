@@ -142,3 +142,16 @@ def test_a_timer_of_a_stopped_module_harms_nobody(system: System) -> None:
     until(lambda: not system.timers._heap)
     done(system.send(Noted("all", 1)))
     assert other.seen == [("noted", "all", 1)]
+
+
+def test_a_timer_for_ever_does_not_stop_the_others() -> None:
+    timers, fired = Timers(SystemClock()), threading.Event()
+    timers.start()
+    timers.after(float("inf"), lambda: None)
+    timers.after(1e12, lambda: None)
+    until(lambda: not timers._changed.is_set())  # its thread has taken note
+
+    timers.after(0.01, fired.set)
+
+    assert fired.wait(20.0)
+    timers.stop()
