@@ -28,7 +28,7 @@ from hal.cli_report import (
     report_run,
     say,
 )
-from hal.main_loop import WaitLoop
+from hal.main_loop import MainLoop, WaitLoop
 from hal.messages import RunAccepted, StartRun
 from hal.storage import check_name, check_output, writer_class
 
@@ -54,7 +54,7 @@ def run(arguments: Arguments) -> int:
         _check_film(arguments, folder)
     with interruptible() as interrupts:
         app = Application(checked, log_folder=arguments.log_dir)
-        session = _Session(app, arguments, folder, interrupts)
+        session = _Session(app, arguments, folder, interrupts, WaitLoop())
         try:
             session.use()
         finally:
@@ -78,6 +78,7 @@ class _Session:
         arguments: Arguments,
         folder: Path,
         interrupts: Interrupts,
+        loop: MainLoop,
     ) -> None:
         self.errors: tuple[ErrorRecord, ...] = ()
         """What went wrong outside the film."""
@@ -85,6 +86,7 @@ class _Session:
         self._arguments = arguments
         self._folder = folder
         self._interrupts = interrupts
+        self._loop = loop
         self._handle: RunHandle | None = None
         self._failure: HalError | None = None
 
@@ -162,7 +164,7 @@ class _Session:
     def _wait(self) -> None:
         self._note_simulation("this microscope is simulated")
         note(f"hal: running; Ctrl-C to stop; trace: {self._app.trace_path}")
-        WaitLoop().run_until(lambda: self._interrupts.count > 0)
+        self._loop.run_until(lambda: self._interrupts.count > 0)
 
     def _note_simulation(self, text: str) -> None:
         if self._app.plan.is_simulated:
@@ -184,7 +186,7 @@ class _Session:
             notes=arguments.notes,
         )
         delivery = self._app.system.send(request, principal=CLI)
-        WaitLoop().run_until(
+        self._loop.run_until(
             lambda: delivery.complete or self._interrupts.hurry, every_s=0.02
         )
         if not delivery.complete:
@@ -209,7 +211,7 @@ class _Session:
                 handle.cancel()
 
         try:
-            WaitLoop().run_until(
+            self._loop.run_until(
                 lambda: not handle.is_running or self._interrupts.hurry, tick=tick
             )
         finally:

@@ -31,3 +31,12 @@ def leaves_nothing_behind() -> Iterator[None]:
             f"left behind {PATIENCE_S:.0f} s after the test:\n  " + "\n  ".join(leaks),
             pytrace=False,
         )
+
+
+@pytest.fixture
+def _switching_often() -> Iterator[None]:
+    """Let threads interrupt each other as often as Python can."""
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before_s)

@@ -68,8 +68,8 @@ def with_source(source: str, text: str) -> str:
     return f"{source}: {text}" if source and not begins_with_it else text
 
 
-class BadInput(HalError):
-    """What the user gave is wrong; `file` and `line` say where, if it has a place."""
+class _Placed(HalError):
+    """An error with a place in a file; its text says what to correct there."""
 
     tells_source = False
     file: str | None = None
@@ -82,6 +82,10 @@ class BadInput(HalError):
         super().__init__(place + text)
         self.file = file
         self.line = line
+
+
+class BadInput(_Placed):
+    """What the user gave is wrong; `file` and `line` say where, if it has a place."""
 
 
 class ConfigError(BadInput):
@@ -102,16 +106,8 @@ class OutputExists(BadInput):
     """A file of that name exists, and replacing it was not asked for."""
 
 
-class StartError(HalError):
+class StartError(_Placed):
     """HAL cannot start with this configuration on this machine."""
-
-    tells_source = False
-
-    def __init__(
-        self, text: str, *, file: str | None = None, line: int | None = None
-    ) -> None:
-        place = "" if file is None else f"{file}:{line}: " if line else f"{file}: "
-        super().__init__(place + text)
 
 
 class DeviceError(HalError):

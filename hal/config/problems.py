@@ -18,33 +18,11 @@ class ConfigErrors(ConfigError):
 
     errors: tuple[Problem, ...] = ()
 
-    def __init__(
-        self,
-        text: str,
-        *,
-        file: str | None = None,
-        line: int | None = None,
-        errors: tuple[Problem, ...] = (),
-    ) -> None:
-        super().__init__(text, file=file, line=line)
-        self.errors = errors
-
 
 class StartErrors(StartError):
     """The configuration is right, but this machine lacks several things."""
 
     errors: tuple[Problem, ...] = ()
-
-    def __init__(
-        self,
-        text: str,
-        *,
-        file: str | None = None,
-        line: int | None = None,
-        errors: tuple[Problem, ...] = (),
-    ) -> None:
-        super().__init__(text, file=file, line=line)
-        self.errors = errors
 
 
 class Problems:
@@ -93,8 +71,11 @@ class Problems:
         text = f"{first} (and {len(self._found) - 1} more)"
         every = tuple(self._found)
         if not isinstance(first, BadInput):
-            raise StartErrors(text, errors=every) from first
-        several = ConfigErrors(text, errors=every)
+            lacking = StartErrors(text)
+            lacking.errors = every
+            raise lacking from first
+        several = ConfigErrors(text)
+        several.errors = every
         # `text` begins with the place already; programs read it from here.
         several.file, several.line = first.file, first.line
         raise several from first

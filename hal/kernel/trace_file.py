@@ -7,6 +7,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Final
@@ -128,6 +129,12 @@ class TraceFile:
 
 def versions() -> dict[str, str]:
     """Return the versions of HAL, Python, the machine and the packages at work."""
+    return dict(_installed())
+
+
+@cache
+def _installed() -> dict[str, str]:
+    """Look them up; once, because it reads a file per package, and films ask often."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
     for package in ("halscope", "pykka", "numpy", "msgspec", "structlog", "tifffile"):
         try:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -14,15 +13,6 @@ from hal.testing import FakeClock, wait_until
 from hal.testing.contracts._halting import Background
 
 PATIENCE_S = 20.0
-
-
-@pytest.fixture
-def _switching_often() -> Iterator[None]:
-    """Let threads interrupt each other as often as Python can."""
-    before_s = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before_s)
 
 
 def in_threads(count: int, work: Callable[[int], object]) -> None:

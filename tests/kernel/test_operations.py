@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -28,15 +26,6 @@ def clock() -> FakeClock:
 @pytest.fixture
 def tracker(clock: FakeClock) -> OperationTracker:
     return OperationTracker(clock)
-
-
-@pytest.fixture
-def _switching_often() -> Iterator[None]:
-    """Let threads interrupt each other as often as Python can."""
-    before_s = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before_s)
 
 
 def events(logged: list[Any]) -> list[tuple[str, str]]:

@@ -104,15 +104,6 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-@pytest.fixture
-def _switching_often() -> Iterator[None]:
-    """Let threads interrupt each other as often as Python can."""
-    before_s = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before_s)
-
-
 def pass_time(clock: FakeClock, workers: WorkerManager, seconds: float) -> None:
     """Advance once the timer thread has taken note of everything, and let it act."""
     timers = workers._timers
