@@ -32,8 +32,16 @@ class Record(msgspec.Struct, frozen=True, tag_field=WIRE_FIELD, tag=wire_name):
     """Base of everything that is sent: frozen, typed, named on the wire."""
 
     def __init_subclass__(cls) -> None:
-        # The newest definition wins: a plugin reloaded in a notebook.
-        _KNOWN[wire_name(cls.__name__)] = cls
+        name = wire_name(cls.__name__)
+        known = _KNOWN.get(name)
+        if known is not None and known.__module__ != cls.__module__:
+            # One of them would be taken for the other by whoever reads bytes.
+            raise TypeError(
+                f"'{name}' is a record of {known.__module__} already: choose another "
+                f"name for class {cls.__name__} of {cls.__module__}"
+            )
+        # Of one module the newest counts: a plugin reloaded in a notebook.
+        _KNOWN[name] = cls
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -210,3 +210,20 @@ def test_names_on_the_wire_are_words(name: str, wire: str) -> None:
 def test_a_record_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         RecordPoint(1.0).x_um = 2.0  # type: ignore[misc]
+
+
+def test_a_name_on_the_wire_belongs_to_one_class() -> None:
+    class NameTaken(Record, frozen=True):
+        x: int
+
+    class NameTakenElsewhere(Record, frozen=True):
+        __module__ = "some.plugin"
+
+    taken = r"'name taken elsewhere' is a record of some\.plugin already"
+    with pytest.raises(TypeError, match=taken):
+        type(Record)("NameTakenElsewhere", (Record,), {"__module__": "other"})
+
+    class NameTaken(Record, frozen=True):  # type: ignore[no-redef]  # noqa: F811
+        y: int
+
+    assert record_class("name taken") is NameTaken
