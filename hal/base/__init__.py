@@ -44,8 +44,10 @@ from hal.base.parameters import Bool, Choice, Float, Int, ParameterSpec, Text, V
 from hal.base.parametrized import Parametrized
 from hal.base.principals import CLI, HAL, is_principal
 from hal.base.record import Record, pack, record_class, unpack, unpack_any, wire_name
+from hal.base.safe_state import SafeStateCall
 from hal.base.suggest import did_you_mean, one_of
 from hal.base.thread_safe import ThreadSafeFlag, ThreadSafeValue
+from hal.base.threads import Channel, SystemThreads, Thread, Threads
 
 __all__ = [
     "CLI",
@@ -57,6 +59,7 @@ __all__ = [
     "CallbackResult",
     "Cancelled",
     "Carrier",
+    "Channel",
     "Choice",
     "Clock",
     "ConfigError",
@@ -90,14 +93,18 @@ __all__ = [
     "Record",
     "RemoteError",
     "RunError",
+    "SafeStateCall",
     "StartError",
     "StateError",
     "StorageError",
     "Superseded",
     "SystemClock",
+    "SystemThreads",
     "Text",
+    "Thread",
     "ThreadSafeFlag",
     "ThreadSafeValue",
+    "Threads",
     "Unhandled",
     "UnsupportedError",
     "Value",

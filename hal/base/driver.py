@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from hal.base.parameters import ParameterSpec, Value
+from hal.base.safe_state import SafeStateCall
 
 
 class Driver(Protocol):
@@ -29,6 +30,12 @@ class Driver(Protocol):
 
     def safe_state(self) -> None:
         """Light off, motion stopped, shutter closed."""
+
+    def outside_safe_state(self) -> SafeStateCall | None:
+        """Return what makes it safe from a process of its own; None if nothing can.
+
+        The one method that a driver may leave out.
+        """
 
     def specs(self) -> tuple[ParameterSpec, ...]:
         """Describe every parameter."""

@@ -16,8 +16,11 @@ class ModuleState(enum.StrEnum):
     DEGRADED = "degraded"
     """Runs, but its device does not answer: refuses work that needs it."""
     HUNG = "hung"
-    """Past a deadline and still inside the call."""
+    """Given up past a deadline, and still inside the call."""
+    RESTARTING = "restarting"
+    """Given up; a successor is on its way."""
     FAILED = "failed"
+    """Given up for good: it failed too often."""
 
     @property
     def takes_work(self) -> bool:

@@ -7,7 +7,7 @@ from abc import ABC
 from collections.abc import Mapping
 from typing import ClassVar
 
-from hal.base import Halted, Parametrized, StateError, Value
+from hal.base import Halted, Parametrized, SafeStateCall, StateError, Value
 
 
 class Device(Parametrized, ABC):
@@ -92,6 +92,16 @@ class Device(Parametrized, ABC):
     def safe_state(self) -> None:
         """Light off, motion stopped, shutter closed; the default is `halt`."""
         self.halt()
+
+    def outside_safe_state(self) -> SafeStateCall | None:
+        """Return what makes it safe from a process of its own; None if nothing can.
+
+        Asked for when the device has been opened, and called, in a new Python, if HAL's
+        process freezes or is killed: `SafeStateCall("my_lab.laser:switch_off",
+        {"port": self.port})`. Worth having for what goes on emitting or moving by
+        itself.
+        """
+        return None
 
     def apply(self, changed: Mapping[str, Value]) -> Mapping[str, Value]:
         """Bring changed parameters to the hardware, if it is open."""
