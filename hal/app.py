@@ -7,7 +7,7 @@ import faulthandler
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -32,7 +32,7 @@ from hal.config import (
     start_order,
 )
 from hal.frames import FrameRings
-from hal.kernel import Module, System
+from hal.kernel import Module, RestartPolicy, Safeguards, Strategy, System
 from hal.messages import RunAccepted
 
 IMPLICIT: Final = {
@@ -84,12 +84,19 @@ class Application:
         `stop` is bounded in time and harmless when repeated; what hangs is left behind.
     """
 
-    def __init__(self, plan: Plan, *, log_folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        log_folder: Path | None = None,
+        safeguards: Safeguards | None = None,
+    ) -> None:
         """Create the kernel and all modules; no hardware is touched.
 
         Args:
             plan: What to make.
             log_folder: Where trace and thread dumps go; `<directory>/logs` if None.
+            safeguards: Heartbeat and sentinel, where this is a process of HAL's own.
 
         Raises:
             BadInput: The log folder that was asked for cannot be used.
@@ -98,7 +105,7 @@ class Application:
         self.plan = plan
         self.log_folder = log_folder or plan.spec.directory / "logs"
         try:
-            self.system = System(log_folder=self.log_folder)
+            self.system = System(log_folder=self.log_folder, safeguards=safeguards)
         except OSError as exc:
             refusal = StartError if log_folder is None else BadInput
             why = exc.strerror or str(exc)
@@ -157,7 +164,7 @@ class Application:
 
     def _add(self, module: BuiltModule) -> None:
         spec = module.spec
-        arguments: dict[str, object] = dict(module.values)
+        arguments: dict[str, Any] = dict(module.values)
         try:
             if module.driver_class is not None:
                 arguments["driver"] = module.driver_class(**module.driver_values)
@@ -166,6 +173,8 @@ class Application:
                 module.module_class,
                 spec.name,
                 deadline_s=spec.deadline_s or 5.0,
+                requires=spec.requires,
+                restart=RestartPolicy(Strategy(spec.restart)),
                 **arguments,
             )
         except HalError as exc:

@@ -28,6 +28,7 @@ from hal.cli_report import (
     report_run,
     say,
 )
+from hal.kernel import Safeguards
 from hal.main_loop import MainLoop, WaitLoop
 from hal.messages import RunAccepted, StartRun
 from hal.storage import check_name, check_output, writer_class
@@ -53,7 +54,9 @@ def run(arguments: Arguments) -> int:
     if arguments.film is not None:
         _check_film(arguments, folder)
     with interruptible() as interrupts:
-        app = Application(checked, log_folder=arguments.log_dir)
+        app = Application(
+            checked, log_folder=arguments.log_dir, safeguards=Safeguards()
+        )
         session = _Session(app, arguments, folder, interrupts, WaitLoop())
         try:
             session.use()

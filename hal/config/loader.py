@@ -22,11 +22,14 @@ from hal.config.order import check_cycles
 from hal.config.problems import Problems
 from hal.config.spec import DriverSpec, HalSpec, ModuleSpec
 from hal.config.xml import Element, read_xml
+from hal.kernel import Strategy
 
-RESERVED = ("name", "class", "deadline_s", "requires", "isolation")
+RESERVED = ("name", "class", "deadline_s", "requires", "isolation", "restart")
 """Attributes of `<module>` that belong to HAL; all others are the module's own."""
 ISOLATIONS = ("none",)
 """What `isolation` may be."""
+STRATEGIES = tuple(str(strategy) for strategy in Strategy)
+"""What `restart` may be."""
 MAX_NAME = 64
 """Longest name of a module."""
 MAX_DEADLINE_S = 1e6
@@ -121,7 +124,8 @@ def _module(element: Element, problems: Problems) -> ModuleSpec:
         driver=drivers[0] if drivers else None,
         requires=_names(element.attributes.get("requires", "")),
         deadline_s=_deadline_s(element, label),
-        isolation=_isolation(element, label),
+        isolation=_choice(element, "isolation", ISOLATIONS, label),
+        restart=_choice(element, "restart", STRATEGIES, label),
     )
 
 
@@ -183,11 +187,12 @@ def _deadline_s(element: Element, label: str) -> float | None:
     return seconds
 
 
-def _isolation(element: Element, label: str) -> str:
-    text = element.attributes.get("isolation", "none")
-    if text not in ISOLATIONS:
+def _choice(element: Element, name: str, choices: tuple[str, ...], label: str) -> str:
+    """Return what the attribute says; the first choice if it is not there."""
+    text = element.attributes.get(name, choices[0])
+    if text not in choices:
         raise element.place.refuse(
-            f"{label}isolation={text!r}: expected {one_of(ISOLATIONS)}"
+            f"{label}{name}={text!r}: expected {one_of(choices)}"
         )
     return text
 

@@ -41,6 +41,8 @@ class ModuleSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Deadline of its handlers and jobs, seconds; None for the usual one."""
     isolation: str = "none"
     """`none`: runs in HAL's own process."""
+    restart: str = "one_for_one"
+    """Who begins anew when it hangs or dies: it alone, or also all that require it."""
 
     @property
     def place(self) -> Place:

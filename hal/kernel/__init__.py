@@ -6,6 +6,7 @@ from hal.kernel.context import Context
 from hal.kernel.current import current_principal
 from hal.kernel.delivery import Delivery, How, Ticket
 from hal.kernel.device_module import DeviceModule
+from hal.kernel.dispatch import Dispatching
 from hal.kernel.handles import handles
 from hal.kernel.leases import Lease, Leases, SystemMode
 from hal.kernel.loop import Loop
@@ -18,14 +19,20 @@ from hal.kernel.protocol import (
     ConfigureModule,
     DescribeParameters,
     DropParameters,
+    MakeSafe,
     ModuleStateChanged,
+    OpenDevice,
     ParameterList,
     ParametersChanged,
     ProposeParameters,
+    RunLost,
     StartModule,
     StopModule,
     SystemModeChanged,
 )
+from hal.kernel.restart import RestartPolicy, Strategy
+from hal.kernel.safeguards import Safeguards
+from hal.kernel.statistics import ModuleStatistics
 from hal.kernel.system import System
 from hal.kernel.task import WorkerResult
 from hal.kernel.thread_dump import dump_threads
@@ -45,6 +52,7 @@ __all__ = [
     "Delivery",
     "DescribeParameters",
     "DeviceModule",
+    "Dispatching",
     "DropParameters",
     "Event",
     "How",
@@ -53,10 +61,13 @@ __all__ = [
     "Leases",
     "Loop",
     "Mailbox",
+    "MakeSafe",
     "Message",
     "Module",
     "ModuleActor",
     "ModuleStateChanged",
+    "ModuleStatistics",
+    "OpenDevice",
     "Operation",
     "OperationState",
     "OperationTracker",
@@ -64,8 +75,12 @@ __all__ = [
     "ParametersChanged",
     "ProposeParameters",
     "Request",
+    "RestartPolicy",
+    "RunLost",
+    "Safeguards",
     "StartModule",
     "StopModule",
+    "Strategy",
     "System",
     "SystemMode",
     "SystemModeChanged",

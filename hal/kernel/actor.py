@@ -1,19 +1,17 @@
-"""The actor under every module: mailbox, handlers, worker, loops and timers."""
+"""The actor under every module: handlers, worker, loops and timers of a generation."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import pykka
 
 from hal.base import (
-    Cancelled,
     Clock,
     ErrorRecord,
-    HalError,
     ModuleDead,
     ModuleState,
     Parametrized,
@@ -21,24 +19,20 @@ from hal.base import (
     Value,
     get_logger,
 )
-from hal.kernel.activity import HandlerActivity
 from hal.kernel.context import Context
 from hal.kernel.current import current_delivery
 from hal.kernel.delivery import Delivery, How
-from hal.kernel.envelopes import answer_envelope, refuse_envelope
-from hal.kernel.handles import Handler, find_handler, handler_table
+from hal.kernel.dispatch import Dispatcher, Dispatching, Pinned
+from hal.kernel.hooks import Hooks
 from hal.kernel.loop import Loop
-from hal.kernel.mailbox import Mailbox, Posted, Taken
-from hal.kernel.message import Lane, Message
-from hal.kernel.protocol import ModuleStateChanged
+from hal.kernel.mailbox import OwnCall
+from hal.kernel.message import Message
 from hal.kernel.timers import Timer
-from hal.kernel.wire import Outcome, pack_response, unpack_response
+from hal.kernel.turns import Turns
 from hal.kernel.work import OnLoopEnd, Work
 
-SLOW_HANDLER_S: Final = 0.010
 
-
-class ModuleActor(pykka.Actor, Parametrized):
+class ModuleActor(pykka.Actor, Parametrized, Hooks):
     """Runs handlers one at a time, and gives them jobs, loops and timers.
 
     Handlers return within 10 ms. For more there is `run_job` (one blocking call),
@@ -49,23 +43,29 @@ class ModuleActor(pykka.Actor, Parametrized):
 
     role: ClassVar[str] = ""
     """What it is to the system (`camera`, `recorder`); names are free."""
+    dispatching: ClassVar[Dispatching] = Dispatching.PINNED
+    """Whether its handlers have a thread of their own."""
 
     def __init__(
         self, name: str, context: Context, *, deadline_s: float = 5.0, **values: Value
     ) -> None:
-        pykka.Actor.__init__(self)
-        Parametrized.__init__(self, **values)
         self.name = name
         self.context = context
+        self.seat = context.seats[name]
+        self.generation = self.seat.generation
+        pykka.Actor.__init__(self)
+        Parametrized.__init__(self, **values)
         self.deadline_s = deadline_s
-        self.generation = 1
         self.log = get_logger(module=name)
-        self.state = ModuleState.LOADED
-        self.reason = ""
-        self._handlers: dict[type[Message], Handler] = handler_table(type(self))
-        self._mailbox: Mailbox = self.actor_inbox  # type: ignore[assignment]
-        self._handling: Delivery | None = None
+        self.is_admitting = True
+        """Whether the normal lane is open, apart from jobs: life may begin."""
+        self.is_buried = False
+        """Whether the supervisor has heard of its end, if it needs to."""
+        self._turns = Turns(self)
         self._work = Work(self)
+        # Taken by whoever ends this generation first.
+        self._life = [True]
+        self._end = f"generation {self.generation} of {name} was given up"
 
     @property
     def clock(self) -> Clock:
@@ -73,16 +73,49 @@ class ModuleActor(pykka.Actor, Parametrized):
         return self.context.clock
 
     @property
+    def state(self) -> ModuleState:
+        """Where the module is in its life; any thread."""
+        return self.seat.state
+
+    @property
+    def reason(self) -> str:
+        """Why it is in that state, for people; any thread."""
+        return self.seat.reason
+
+    @property
     def loops(self) -> tuple[Loop, ...]:
         """The loops of this module that have not ended."""
         return self._work.loops
 
     @property
+    def thread_name(self) -> str:
+        """What the thread is called on which its handlers run."""
+        return f"{self.name}/{self.generation}"
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether a later generation has its seat, or will have; any thread."""
+        return not self._life
+
+    @property
+    def admits(self) -> bool:
+        """Whether the normal lane is open."""
+        return self.is_admitting and self._work.is_idle
+
+    @property
+    def job_count(self) -> int:
+        """How many jobs run and wait."""
+        return self._work.job_count
+
+    @property
+    def doing(self) -> str:
+        """What one of its threads is inside of, for people; any thread."""
+        return self._turns.inside or self._work.lingering()
+
+    @property
     def busy_with(self) -> str:
         """What it is doing at this moment, for people; empty when idle; any thread."""
-        handling = self._handling
-        text = f"in handler of '{handling.type}'" if handling else ""
-        return self._work.describe() or text
+        return self._work.describe() or self.doing
 
     def send(
         self,
@@ -91,6 +124,7 @@ class ModuleActor(pykka.Actor, Parametrized):
         to: str | None = None,
         sync: bool = False,
         deadline_s: float | None = None,
+        run_id: str | None = None,
         reply: Callable[[Delivery], None] | None = None,
     ) -> Delivery:
         """Send a message in this module's name; returns at once.
@@ -100,20 +134,24 @@ class ModuleActor(pykka.Actor, Parametrized):
             to: The one receiver, where several modules handle it.
             sync: Wait for all before it, hold all after it.
             deadline_s: How long to wait; the class's default if None.
+            run_id: The run it is part of; that of its cause if None.
             reply: Called on the actor with the completed delivery. Without it, a
                 delivery with errors is logged.
 
         Runs on: any.
         """
         callback = reply or self._log_failure
+        if self.is_given_up:
+            return self.context.broker.refuse(message, self.name, self._too_late())
         return self.context.broker.send(
             message,
             principal=self.name,
             to=to,
             sync=sync,
             deadline_s=deadline_s,
+            run_id=run_id,
             on_complete=lambda done: self.post_own(
-                lambda: _caused_by(done, lambda: callback(done))
+                lambda: self._caused_by(done, callback)
             ),
         )
 
@@ -132,9 +170,12 @@ class ModuleActor(pykka.Actor, Parametrized):
             HalError: What went wrong at the receiver, in its own class.
             DeadlockError: The receiver waits, perhaps through others, for this module.
             StateError: Called on the actor, which must not wait.
+            ModuleDead: This generation was given up meanwhile.
         """
-        if threading.current_thread() is self._thread:
+        if threading.get_ident() == self._turns.thread_id:
             raise StateError(f"{self.name}: a handler must not wait; use send(reply=)")
+        if self.is_given_up:
+            raise self._too_late().to_exception()
         delivery = self.context.broker.send(
             message, principal=self.name, to=to, deadline_s=deadline_s
         )
@@ -161,9 +202,9 @@ class ModuleActor(pykka.Actor, Parametrized):
             then: Called on the actor with the result; what it returns is the response.
 
         Raises:
-            StateError: The worker hangs in an earlier job.
+            ModuleDead: This generation was given up meanwhile.
         """
-        delivery = self._handling
+        delivery = self._turns.handling
         self._work.run_job(
             fn,
             deadline_s=self.deadline_s if deadline_s is None else deadline_s,
@@ -193,13 +234,13 @@ class ModuleActor(pykka.Actor, Parametrized):
                 thread, whenever it calls `loop.serve_jobs()`.
 
         Raises:
-            StateError: The worker hangs in an earlier job.
+            ModuleDead: This generation was given up meanwhile.
         """
         return self._work.run_loop(
             fn,
             stall_s=stall_s,
             what=what,
-            delivery=self._handling,
+            delivery=self._turns.handling,
             on_end=on_end,
             serves_jobs=serves_jobs,
         )
@@ -217,76 +258,87 @@ class ModuleActor(pykka.Actor, Parametrized):
 
     def set_state(self, state: ModuleState, reason: str = "") -> None:
         """Change the module's state; told to all modules and the trace."""
-        if (state, reason) == (self.state, self.reason):
+        if not self.is_given_up:
+            self.seat.set_state(state, reason)
+
+    def fail(self, error: BaseException) -> None:
+        """End this generation because it cannot go on; the supervisor restarts it.
+
+        Runs on: any.
+        """
+        give_up = partial(self.give_up, ErrorRecord.from_exception(error, self.name))
+        if threading.get_ident() == self._turns.thread_id:
+            give_up()
+        else:  # only the actor may leave its mailbox
+            self.post_own(give_up)
+
+    # -- for the supervisor -------------------------------------------------------
+
+    def give_up(self, error: ErrorRecord) -> None:
+        """End this generation; the supervisor sees to a successor.
+
+        Only the first call counts.
+
+        Runs on: actor, or watchdog if the actor hangs.
+        """
+        try:
+            self._life.pop()
+        except IndexError:
             return
-        was, self.state, self.reason = self.state, state, reason
-        self.context.trace.record(
-            "state", module=self.name, was=was, state=state, reason=reason
-        )
-        self.send(ModuleStateChanged(self.name, state, reason))
+        self._end += f": {error.text}"
+        self.is_admitting = False
+        self.actor_stopped.set()
+        self.context.supervisor.died(self, error)
 
-    # -- for the broker -----------------------------------------------------------
+    def admit(self) -> None:
+        """Open the normal lane."""
+        self.is_admitting = True
 
-    def handles_type(self, message_type: type[Message]) -> bool:
-        """Whether there is a handler for this class or a base of it.
+    def dissolve(self) -> list[Delivery]:
+        """End its work as far as that can be; return the deliveries it still owes.
 
-        Runs on: any.
+        Runs on: supervisor, after `give_up`.
         """
-        return find_handler(self._handlers, message_type) is not None
+        pykka.ActorRegistry.unregister(self.actor_ref)
+        owed = self._work.stop()
+        handling = self._turns.handling  # looked at once: it may end just now
+        if handling is not None:
+            owed.append(handling)
+        return owed
 
-    def post(self, delivery: Delivery) -> Posted:
-        """Queue a delivery, unless the module has stopped or cannot keep up.
-
-        Runs on: the broker's pump.
-        """
-        message = delivery.message
-        key = None
-        if message.lane is Lane.DISPLAY:
-            key = (delivery.type, delivery.principal, message.conflation_key())
-        return self._mailbox.post(
-            message.lane, delivery, key=key, is_stop=message.cancels_queued
-        )
-
-    def bury(self) -> None:
-        """Take no more messages; what waits completes as `ModuleDead`.
-
-        For a module that has stopped, or that hangs and is left behind.
-
-        Runs on: any.
-        """
-        self.actor_stopped.set()  # its thread ends once it is out of its handler
-        self._mailbox.close()
-        gone = ModuleDead(f"{self.name} has stopped")
-        error = ErrorRecord.from_exception(gone, self.name)
-        owed = self._work.deliveries()
-        for item in self._mailbox.drain():
-            if isinstance(item, Delivery):
-                owed.append(item)
-            else:
-                refuse_envelope(item)
-        if self._handling is not None:
-            owed.append(self._handling)
-        for delivery in owed:
-            self._claim(delivery, How.DEAD, "module", error=error)
+    def vacate(self) -> None:
+        """Leave the seat for good: stopped in order."""
+        self._end = f"{self.name} has stopped"
+        self.seat.close(self._end)
+        owed = self._work.stop()
+        self._life.clear()  # whatever still runs reaches nobody
+        self.is_buried = True
+        self.seat.claim_dead(owed, self._end)
+        self.context.supervisor.has_left(self, self._end)
 
     # -- for the module's work ----------------------------------------------------
 
-    def post_own(self, call: Callable[[], object]) -> None:
+    def post_own(
+        self,
+        call: Callable[[], object],
+        late: Callable[[], object] = lambda: None,
+    ) -> None:
         """Have `call` made on the actor, before the normal lane.
+
+        Args:
+            call: What to do.
+            late: Done instead if this generation is given up by then; on any thread.
 
         Runs on: any.
         """
-        self._mailbox.post_own(call)
+        if self.is_given_up:
+            late()
+        else:
+            self.seat.mailbox.post_own(OwnCall(self, call, late))
 
     def within(self, delivery: Delivery | None, call: Callable[[], object]) -> object:
         """Return `call()`, made as part of handling `delivery`, if there is one."""
-        if delivery is None:
-            return call()
-        self._handling = delivery
-        try:
-            return _caused_by(delivery, call)
-        finally:
-            self._handling = None
+        return self._turns.within(delivery, call)
 
     def finish(
         self,
@@ -296,136 +348,73 @@ class ModuleActor(pykka.Actor, Parametrized):
         error: BaseException | ErrorRecord | None,
     ) -> None:
         """Claim this module's ticket; a result that comes too late is only noted."""
-        packed = b""
-        if error is None:
-            try:
-                packed = pack_response(response)
-            except HalError as exc:
-                error = exc
-        record: ErrorRecord | None = None
-        how = How.DONE
-        if error is not None:
-            how = How.CANCELLED if isinstance(error, Cancelled) else How.FAILED
-            record = (
-                error
-                if isinstance(error, ErrorRecord)
-                else ErrorRecord.from_exception(error, self.name)
-            )
-        if not self._claim(delivery, how, by, packed, record):
-            self.context.trace.record(
-                "late result",
-                module=self.name,
-                what=delivery.type,
-                id=str(delivery.id),
-                how=how,
-                generation=self.generation,
-            )
+        if not self.is_given_up:
+            self.seat.finish(delivery, by, response, error, self.generation)
+            return
+        # Its word does not count any more, whether or not the supervisor came first.
+        self.seat.claim_dead([delivery], self._end)
+        how = How.DONE if error is None else How.FAILED
+        self.seat.note_late(delivery.type, str(delivery.id), how, self.generation)
 
     def claim_late(self, delivery: Delivery, error: ErrorRecord) -> None:
         """Claim this module's ticket as timed out.
 
         Runs on: watchdog.
         """
-        self._claim(delivery, How.TIMEOUT, "watchdog", error=error)
+        self.seat.claim(delivery, How.TIMEOUT, "watchdog", error=error)
 
-    def _claim(
-        self,
-        delivery: Delivery,
-        how: How,
-        by: str,
-        packed: bytes = b"",
-        error: ErrorRecord | None = None,
-    ) -> bool:
-        outcome = self.context.broker.wire.outcome(
-            Outcome(delivery.id, self.name, how, by, packed, error)
-        )
-        how, error, response = outcome.how, outcome.error, None
-        try:
-            response = unpack_response(outcome.response)
-        except HalError as exc:  # a record that breaks its own schema
-            how, error = How.FAILED, ErrorRecord.from_exception(exc, self.name)
-        return delivery.claim(self.name, how, outcome.by, response, error)
+    def note_back(self, what: str, identity: str | None, how: How) -> None:
+        """Note that something given up has ended after all: it changes nothing.
+
+        Runs on: any.
+        """
+        self.seat.note_late(what, identity, how, self.generation)
+        self.context.supervisor.came_back(self)
 
     # -- the actor ----------------------------------------------------------------
 
-    @staticmethod
-    def _create_actor_inbox() -> Any:
-        return Mailbox()
+    def _create_actor_inbox(self) -> Any:  # type: ignore[override]
+        # Not static as in pykka: the mailbox is the seat's, for all generations.
+        return self.seat.mailbox
 
     @staticmethod
     def _create_future() -> pykka.Future[Any]:
         return pykka.ThreadingFuture()
 
     def _start_actor_loop(self) -> None:
-        self._thread = threading.Thread(
-            target=self._run, name=f"{self.name}/{self.generation}", daemon=True
-        )
-        self.context.adopted[self.name] = self
-        self.context.broker.add(self)
-        self._thread.start()
+        self.context.supervisor.occupy(self)
 
-    def _run(self) -> None:
-        self._contained("on_start", self.on_start)
-        while not self.actor_stopped.is_set():
-            self._mailbox.wait()
-            while not self.actor_stopped.is_set():
-                taken = self._mailbox.take(normal=self._work.is_idle)
-                if taken is None:
-                    break
-                self._contained("taking a message", partial(self._process, taken))
-        self._work.stop()
-        self.bury()
+    def take_seat(self) -> None:
+        """Begin to take what waits in the mailbox.
 
-    def _process(self, taken: Taken) -> None:
-        item = taken.item
-        if isinstance(item, Delivery):
-            if taken.is_cancelled:
-                stopped = Cancelled(f"a stop of {self.name} came before it began")
-                self.finish(item, "stop", None, stopped)
-            else:
-                self._handle(item)
-        elif callable(item):
-            item()
-        elif taken.is_cancelled:
-            refuse_envelope(item, cancelled=True)
-        else:
-            error = answer_envelope(item, self._handle_receive)
-            if error is not None:
-                self.log.error("a pykka message failed", exc_info=error)
+        Runs on: whoever started it, after the generation before was given up.
+        """
+        dispatcher: Dispatcher = self.context.pool
+        if self.dispatching is Dispatching.PINNED:
+            dispatcher = Pinned(self.context.threads, self.thread_name)
+        self._turns.begin(dispatcher)
 
-    def _handle(self, delivery: Delivery) -> None:
-        if not delivery.is_owed_by(self.name):
-            return  # given up while it waited in the queue
-        handler = find_handler(self._handlers, type(delivery.message))
-        assert handler is not None
-        ticket = delivery.tickets[self.name]
-        started_s = ticket.started_s = self.clock.monotonic_s()
-        deadline_at_s = min(ticket.deadline_at_s, started_s + self.deadline_s)
-        activity = HandlerActivity(
-            self.name, delivery, started_s, deadline_at_s, self._handler_expired
-        )
-        jobs_before = self._work.job_count
-        response: object = None
-        error: BaseException | None = None
-        self.context.watchdog.watch(activity)
+    def receive(self, message: Any) -> Any:
+        """Do what a message through pykka asks for."""
+        return self._handle_receive(message)
+
+    def _caused_by(
+        self, delivery: Delivery, callback: Callable[[Delivery], None]
+    ) -> None:
+        token = current_delivery.set(delivery)
         try:
-            self.context.leases.check(self.name, delivery)
-            response = self.within(delivery, lambda: handler(self, delivery.message))
-        except BaseException as exc:  # noqa: BLE001 - attached to the delivery
-            error = exc
-        self.context.watchdog.unwatch(activity)
-        took_s = self.clock.monotonic_s() - started_s
-        if took_s > SLOW_HANDLER_S:
-            self.log.warning("slow handler", type=delivery.type, took_s=took_s)
-        if error is not None or self._work.job_count == jobs_before:
-            self.finish(delivery, "handler", response, error)
+            callback(delivery)
+        finally:
+            current_delivery.reset(token)
 
-    def _handler_expired(self, activity: HandlerActivity, error: ErrorRecord) -> None:
-        """Give up a handler; runs on the watchdog."""
-        self.claim_late(activity.delivery, error)
-        self._work.handler_hangs(activity)
+    def _too_late(self) -> ErrorRecord:
+        return ErrorRecord.from_exception(ModuleDead(self._end), self.name)
 
-    def _contained(self, what: str, call: Callable[[], object]) -> None:
+    def contained(self, what: str, call: Callable[[], object]) -> None:
+        """Call `call`; what it raises is logged.
+
+        Runs on: any.
+        """
         try:
             call()
         except BaseException as exc:
@@ -439,11 +428,3 @@ class ModuleActor(pykka.Actor, Parametrized):
                 source=error.source,
                 why=error.text,
             )
-
-
-def _caused_by(delivery: Delivery, call: Callable[[], object]) -> object:
-    token = current_delivery.set(delivery)
-    try:
-        return call()
-    finally:
-        current_delivery.reset(token)

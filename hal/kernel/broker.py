@@ -15,11 +15,10 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Final, NamedTuple
 
 from hal.base import (
-    Ambiguous,
+    Channel,
     Clock,
     DeliveryId,
     ErrorRecord,
@@ -30,18 +29,19 @@ from hal.base import (
     ModuleDead,
     Superseded,
     SystemClock,
-    Unhandled,
-    did_you_mean,
+    SystemThreads,
+    Thread,
+    Threads,
     get_logger,
     is_principal,
-    one_of,
     pack,
     wire_name,
 )
 from hal.kernel.current import current_delivery
 from hal.kernel.delivery import Delivery, How
-from hal.kernel.message import Lane, Message, Request
+from hal.kernel.message import Lane, Message
 from hal.kernel.receiver import Receiver
+from hal.kernel.routes import Routes
 from hal.kernel.trace import Trace
 from hal.kernel.waits import Waits
 from hal.kernel.wire import Envelope, Wire
@@ -55,6 +55,11 @@ log = get_logger(module="hal")
 class _Expiry(NamedTuple):
     delivery: Delivery
     error: ErrorRecord
+
+
+class _Removal(NamedTuple):
+    name: str
+    why: str
 
 
 class Broker:
@@ -76,6 +81,7 @@ class Broker:
         ids: IdSource | None = None,
         trace: Trace | None = None,
         wire: Wire | None = None,
+        threads: Threads | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
         self.ids = ids or IdSource()
@@ -83,23 +89,20 @@ class Broker:
         self._trace = trace or Trace(self.clock)
         self._inbox: deque[tuple[str, object]] = deque()
         self._pumping = threading.Lock()
-        self._receivers: dict[str, Receiver] = {}
-        self._gone: set[str] = set()
-        self._routes: dict[type[Message], tuple[Receiver, ...]] = {}
+        self._routes = Routes()
         self._open: dict[DeliveryId, Delivery] = {}
         self._in_flight: set[DeliveryId] = set()
         self._held: deque[Delivery] = deque()
         self._barrier: Delivery | None = None
         self.waits = Waits(self._owed, self.expire)
         """Which jobs wait for which deliveries."""
-        self._handoffs: SimpleQueue[bool] = SimpleQueue()
-        self._router = threading.Thread(
-            target=self._run_router, name="hal/router", daemon=True
-        )
+        self._threads = threads or SystemThreads()
+        self._handoffs: Channel[bool] = self._threads.channel()
+        self._router: Thread | None = None
 
     def start(self) -> None:
         """Start the router thread, which serves `handoff` and long pumps."""
-        self._router.start()
+        self._router = self._threads.start("hal/router", self._run_router)
 
     def stop(self) -> None:
         """End the router thread, and what is open; sending goes on working without.
@@ -107,8 +110,9 @@ class Broker:
         Bounded by 2 s.
         """
         self._handoffs.put(False)
-        if self._router.is_alive():
+        if self._router is not None:
             self._router.join(2.0)
+            self._router = None
         self.pump()  # what was left to the router
         error = ErrorRecord.from_exception(ModuleDead("HAL has stopped"), "hal")
         for delivery in self.open_deliveries():
@@ -121,9 +125,9 @@ class Broker:
         """Route messages to `receiver` from now on."""
         self._enter("add", receiver)
 
-    def remove(self, name: str) -> None:
-        """Route nothing to module `name` any more."""
-        self._enter("remove", name)
+    def remove(self, name: str, why: str) -> None:
+        """Route nothing to module `name` any more; `why` is what its senders read."""
+        self._enter("remove", _Removal(name, why))
 
     def open_deliveries(self) -> list[Delivery]:
         """Return the deliveries that have not completed (for the watchdog)."""
@@ -166,6 +170,12 @@ class Broker:
         self._enter("send", delivery, handoff=handoff)
         return delivery
 
+    def refuse(self, message: Message, principal: str, error: ErrorRecord) -> Delivery:
+        """Return a delivery that is complete with `error` and reached nobody."""
+        delivery = self._make(message, principal, None, False, None, None)
+        delivery.refuse(error)
+        return delivery
+
     def send_chain(
         self,
         messages: tuple[Message, ...],
@@ -201,7 +211,7 @@ class Broker:
                 self._pumping.release()
             # Only after letting go: a router that still found the pump taken would
             # leave the rest to us, and we have left.
-            if not drained and self._router.is_alive():
+            if not drained and self._router is not None:
                 self._handoffs.put(True)
                 return
 
@@ -217,7 +227,7 @@ class Broker:
 
     def _enter(self, kind: str, item: object, *, handoff: bool = False) -> None:
         self._inbox.append((kind, item))
-        if handoff and self._router.is_alive():
+        if handoff and self._router is not None:
             self._handoffs.put(True)
         else:
             self.pump()
@@ -311,15 +321,10 @@ class Broker:
             if not item.delivery.complete and not item.delivery.tickets:
                 item.delivery.refuse(item.error)
         elif kind == "add":
-            receiver: Receiver = item  # type: ignore[assignment]
-            self._receivers[receiver.name] = receiver
-            self._gone.discard(receiver.name)
-            self._routes.clear()
+            self._routes.add(item)  # type: ignore[arg-type]
         else:
-            assert isinstance(item, str)
-            if self._receivers.pop(item, None) is not None:
-                self._gone.add(item)
-            self._routes.clear()
+            assert isinstance(item, _Removal)
+            self._routes.remove(item.name, item.why)
 
     def _accept(self, delivery: Delivery) -> None:
         delivery.accepted = True
@@ -367,7 +372,7 @@ class Broker:
         if delivery.complete:
             return
         try:
-            receivers = self._find(delivery)
+            receivers = self._routes.find(delivery)
         except HalError as exc:
             delivery.refuse(ErrorRecord.from_exception(exc, delivery.principal))
             return
@@ -412,33 +417,3 @@ class Broker:
             return barrier.pending
         ahead = [self._open.get(identity) for identity in list(self._in_flight)]
         return tuple(name for other in ahead if other for name in other.pending)
-
-    def _find(self, delivery: Delivery) -> tuple[Receiver, ...]:
-        message_type = type(delivery.message)
-        if delivery.to is not None:
-            named = self._receivers.get(delivery.to)
-            if named is None:
-                if delivery.to in self._gone:
-                    raise ModuleDead(f"{delivery.to} has stopped")
-                hint = did_you_mean(delivery.to, self._receivers)
-                raise Unhandled(f"there is no module '{delivery.to}'{hint}")
-            if not named.handles_type(message_type):
-                raise Unhandled(f"{named.name} does not handle '{delivery.type}'")
-            return (named,)
-        receivers = self._routes.get(message_type)
-        if receivers is None:
-            receivers = tuple(
-                receiver
-                for receiver in self._receivers.values()
-                if receiver.handles_type(message_type)
-            )
-            self._routes[message_type] = receivers
-        if issubclass(message_type, Request):
-            if not receivers:
-                raise Unhandled(f"no module handles '{delivery.type}'")
-            if len(receivers) > 1:
-                names = one_of(receiver.name for receiver in receivers)
-                raise Ambiguous(
-                    f"'{delivery.type}' could be meant for {names}: name one with to="
-                )
-        return receivers

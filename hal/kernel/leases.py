@@ -28,6 +28,8 @@ class Lease(msgspec.Struct, frozen=True):
     """The principal it belongs to."""
     run_id: str
     modules: tuple[str, ...]
+    keeper: str
+    """The module that conducts the run: if it dies, the lease is lost."""
 
 
 class Leases:
@@ -56,13 +58,15 @@ class Leases:
             changed, self._mode = mode is not self._mode, mode
         return changed
 
-    def take(self, holder: str, run_id: str, modules: tuple[str, ...]) -> Lease:
-        """Claim modules for a run.
+    def take(
+        self, holder: str, run_id: str, modules: tuple[str, ...], *, keeper: str
+    ) -> Lease:
+        """Claim modules for a run that module `keeper` conducts.
 
         Raises:
             Leased: One of them is; names its holder and run.
         """
-        lease = Lease(holder, run_id, modules)
+        lease = Lease(holder, run_id, modules, keeper)
         with self._lock:
             for name in modules:
                 other = self._leases.get(name)
@@ -81,11 +85,22 @@ class Leases:
                 del self._leases[name]
         return freed
 
+    def release_kept_by(self, keeper: str) -> tuple[Lease, ...]:
+        """End the leases of runs whose module died; return them."""
+        with self._lock:
+            lost = {held.run_id: held for held in self._leases.values()}
+        ended = tuple(lease for lease in lost.values() if lease.keeper == keeper)
+        for lease in ended:
+            self.release(lease.run_id)
+        return ended
+
     def check(self, module: str, delivery: Delivery) -> None:
         """Raise `Leased` if a run holds `module` and `delivery` may not disturb it."""
         lease = self._leases.get(module)
+        if lease is None or delivery.run_id == lease.run_id:
+            return
         access = delivery.message.access
-        if lease is None or access is Access.ANYBODY or delivery.run_id == lease.run_id:
+        if access is Access.ANYBODY:
             return
         if access is Access.HOLDER and delivery.on_behalf_of == lease.holder:
             return

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable
 from contextvars import Context
 
-from hal.base import Clock, ErrorRecord
+from hal.base import Cancelled, Clock, ErrorRecord, Threads
 
 
 class Loop:
     """The handle of a running loop: its function beats, its module may stop it.
 
-    Runs on: `beat`, `serve_jobs`, `wait` the loop's thread; `stop` any; `expire`
-    watchdog.
+    Runs on: `beat`, `serve_jobs`, `wait` the loop's thread; `stop`, `give_up` any;
+    `expire` watchdog.
 
     Guarantees:
         Its module hears exactly once that it ended: by returning, raising or stalling.
@@ -28,7 +28,6 @@ class Loop:
         *,
         what: str,
         stall_s: float,
-        thread_name: str,
         context: Context,
         clock: Clock,
         serve: Callable[[Callable[[], bool]], None],
@@ -42,21 +41,30 @@ class Loop:
         self.deadline_at_s = self.started_s + stall_s
         self.stopping = threading.Event()
         """Set when the loop should end; wait on it instead of sleeping."""
+        self.is_running = False
+        """Whether its thread is in it."""
         self._fn = fn
         self._context = context
         self._clock = clock
         self._serve = serve
         self._on_end = on_end
+        self._is_given_up = False
         # Popped by whoever ends the loop first, the thread or the watchdog.
         self._unended = [True]
-        self._thread = threading.Thread(target=self._run, name=thread_name, daemon=True)
 
-    def start(self) -> None:
+    def start(self, threads: Threads, name: str) -> None:
         """Start the thread."""
-        self._thread.start()
+        self.is_running = True
+        threads.start(name, self._run)
 
     def beat(self) -> None:
-        """Say that the loop is alive; due at least every `stall_s`."""
+        """Say that the loop is alive; due at least every `stall_s`.
+
+        Raises:
+            Cancelled: It was given up: whatever it does changes nothing any more.
+        """
+        if self._is_given_up:
+            raise Cancelled(f"'{self.what}' of {self.module} was given up")
         now_s = self._clock.monotonic_s()
         self.started_s = now_s
         self.deadline_at_s = now_s + self.stall_s
@@ -76,9 +84,14 @@ class Loop:
         """Ask the loop to end; returns at once."""
         self.stopping.set()
 
+    def give_up(self) -> None:
+        """Have it end at its next beat; its module is given up."""
+        self._is_given_up = True
+        self.stopping.set()
+
     def expire(self, error: ErrorRecord) -> None:
         """Give it up: it has not beaten in time."""
-        self.stopping.set()
+        self.give_up()
         if self._claim():
             self._on_end(self, error, False)
 
@@ -88,6 +101,7 @@ class Loop:
             self._context.run(self._fn, self)
         except BaseException as exc:  # noqa: BLE001 - handed to the module
             error = ErrorRecord.from_exception(exc, self.module)
+        self.is_running = False
         late = not self._claim()
         self._on_end(self, error, late)
 

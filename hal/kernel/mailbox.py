@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Any, Final, NamedTuple
 
 from hal.kernel.display_lane import DisplayLane
@@ -34,38 +33,49 @@ class Taken(NamedTuple):
     """Whether a stop came after it: it completes without being run."""
 
 
+class OwnCall(NamedTuple):
+    """A call that tells a module of its own jobs, loops and messages."""
+
+    owner: object
+    """Which generation of the module it is for."""
+    call: Callable[[], object]
+    late: Callable[[], object]
+    """Made instead by a later generation."""
+
+
 _KEPT: Final = Posted(True)
 _CLOSED: Final = Posted(False)
 _FULL: Final = Posted(False, full=True)
 
 
 class Mailbox:
-    """The lanes of a module, the calls about its own work, and a wake-up.
+    """The lanes of a module and the calls about its own work; outlives generations.
 
-    Runs on: `post` the broker's pump; `put`, `post_own`, `close` any; `wait`, `take`
+    Runs on: `post` the broker's pump; `put`, `post_own`, `close` any; `take`, `rest`
     the consumer.
 
     Guarantees:
         Posting never blocks and takes no lock, so it is safe in signal handlers,
         `__del__` and SDK callbacks.
+        There is one consumer at a time: who was told that something waits, until it
+        calls `rest`.
         After `close` nothing stays inside: each item is handed to one `drain`.
         A lane holds at most `capacity` items; the display lane one of each kind.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
+        self.on_waiting: Callable[[], None] = _nobody
+        """Called, by whoever posts, when the resting consumer is to come back."""
         self._urgent: deque[object] = deque()
-        self._own: deque[Callable[[], object]] = deque()
+        self._own: deque[OwnCall] = deque()
         self._normal: deque[tuple[int, object]] = deque()
         self._display = DisplayLane()
-        # SimpleQueue.put is written in C and re-entrant: a plain Condition here would
-        # deadlock when a signal handler sends while its thread is inside `notify`.
-        self._wake: SimpleQueue[None] = SimpleQueue()
         self._closed = False
-        # Whether the consumer is sure to look again: set by whoever puts a token,
-        # cleared by the consumer before it looks. Items are appended before this is
-        # read, so one that found it set is seen by that look.
-        self._signalled = False
+        # A token that lies here while the consumer rests. `list.pop` hands it to
+        # exactly one of those that post at the same time. New mailboxes belong to a
+        # consumer that has not begun.
+        self._resting: list[bool] = []
         self._sequence = itertools.count(1)
         self._cancelled_up_to = 0
 
@@ -89,7 +99,7 @@ class Mailbox:
             return _CLOSED
         if lane is Lane.DISPLAY:
             displaced = self._display.put(key, item)
-            self._signal()
+            self._tell()
             # Drained or not by now, it comes to nothing in a mailbox that is closed.
             return Posted(not self._closed, displaced)
         if len(self._urgent if lane is Lane.URGENT else self._normal) >= self.capacity:
@@ -98,13 +108,13 @@ class Mailbox:
             self._cancelled_up_to = next(self._sequence)
         return _KEPT if self._append(lane, item) else _CLOSED
 
-    def post_own(self, item: Callable[[], object]) -> None:
+    def post_own(self, item: OwnCall) -> None:
         """Append a call that tells the module of its own jobs, loops and messages.
 
         Taken before the normal lane, also while a job keeps that lane closed.
         """
         self._own.append(item)
-        self._signal()
+        self._tell()
 
     def take(self, *, normal: bool) -> Taken | None:
         """Return the next item; None if there is none.
@@ -113,35 +123,67 @@ class Mailbox:
             normal: Whether the normal and display lanes are open. What a stop has
                 cancelled is handed out even when they are not.
         """
-        first: tuple[deque[Any], ...] = (self._urgent, self._own)
-        for queue in first:
-            try:
-                return Taken(queue.popleft())
-            except IndexError:
-                continue
+        # Looked at before popped: an exception for each empty lane would cost more than
+        # all the rest. Nobody else pops, apart from a `drain` after `close`.
         try:
-            is_cancelled = self._normal[0][0] < self._cancelled_up_to
-            if normal or is_cancelled:
-                return Taken(self._normal.popleft()[1], is_cancelled)
+            if self._urgent:
+                return Taken(self._urgent.popleft())
+            if self._own:
+                return Taken(self._own.popleft())
+            if self._normal:
+                is_cancelled = self._normal[0][0] < self._cancelled_up_to
+                if normal or is_cancelled:
+                    return Taken(self._normal.popleft()[1], is_cancelled)
         except IndexError:
-            pass
-        item = self._display.take() if normal else None
+            return self.take(normal=normal)
+        item = self._display.take() if normal and len(self._display) else None
         return None if item is None else Taken(item)
 
-    def wait(self) -> None:
-        """Sleep until something was posted; may return when there is nothing."""
-        self._wake.get()
-        self._signalled = False
+    def rest(self, *, normal: bool) -> None:
+        """Let the consumer go until something waits that it could take."""
+        # First the token, then the look: what is posted in between sees the token.
+        self._resting.append(True)
+        if self._waits(normal=normal):
+            self._tell()
 
-    def _signal(self) -> None:
-        if not self._signalled:
-            self._signalled = True
-            self._wake.put(None)
+    def _waits(self, *, normal: bool) -> bool:
+        if self._urgent or self._own:
+            return True
+        try:
+            if self._normal and (normal or self._normal[0][0] < self._cancelled_up_to):
+                return True
+        except IndexError:  # drained just now
+            return False
+        return normal and len(self._display) > 0
+
+    def _tell(self) -> None:
+        if self._resting:
+            try:
+                self._resting.pop()
+            except IndexError:
+                return  # somebody else was faster
+            self.on_waiting()
+
+    def withdraw(self, is_meant: Callable[[object], bool]) -> list[Any]:
+        """Take such items out of the urgent lane. Only while nobody consumes."""
+        found = [item for item in list(self._urgent) if is_meant(item)]
+        for item in found:
+            self._urgent.remove(item)
+        return found
 
     def close(self) -> None:
-        """Refuse further posts."""
+        """Refuse further posts; a consumer that rests is told."""
         self._closed = True
-        self._signal()
+        self._tell()
+
+    def drain_own(self) -> list[OwnCall]:
+        """Take the calls about the module's own work: nobody will make them."""
+        calls = []
+        while True:
+            try:
+                calls.append(self._own.popleft())
+            except IndexError:
+                return calls
 
     def drain(self) -> list[object]:
         """Take everything that waits, except the module's own business."""
@@ -166,10 +208,12 @@ class Mailbox:
             refuse_envelope(envelope)
 
     def get(self) -> Any:
-        """Return the next item of any lane, waiting for it (pykka's inbox hook)."""
-        while (taken := self.take(normal=True)) is None:
-            self.wait()
-        return taken.item
+        """Return the next item of any lane, None if there is none (pykka's hook).
+
+        pykka's own loop, which would wait here, is not used.
+        """
+        taken = self.take(normal=True)
+        return None if taken is None else taken.item
 
     def empty(self) -> bool:
         """Whether nothing waits (pykka's inbox hook)."""
@@ -179,7 +223,7 @@ class Mailbox:
         queue: deque[Any] = self._urgent if lane is Lane.URGENT else self._normal
         entry = item if lane is Lane.URGENT else (next(self._sequence), item)
         queue.append(entry)
-        self._signal()
+        self._tell()
         # `close` may have drained between the check before and our append; whoever
         # removes the entry now, we or a second drain, deals with it.
         return not (self._closed and _remove(queue, entry))
@@ -191,3 +235,7 @@ def _remove(queue: deque[Any], entry: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _nobody() -> None:
+    pass

@@ -123,7 +123,14 @@ class Module(ModuleActor):
 
     def commit_values(self, values: Mapping[str, Value]) -> object:
         """Take checked values; return what is true now."""
-        return self.announce(self.commit(self.propose(values)))
+        return self.announce(self.commit_own(values))
+
+    def commit_own(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Take values of the module itself, now and in its later generations."""
+        done = self.commit(self.propose(values))
+        if not self.is_given_up:
+            self.seat.remember(done)
+        return done
 
     def announce(self, values: dict[str, Value]) -> dict[str, Value]:
         """Tell everybody and the trace about changed parameters."""

@@ -11,9 +11,13 @@ from hal.kernel.message import Access, Event, Lane, Request
 class ConfigureModule(Request, frozen=True):
     """Get ready: connect to the device, create what others will ask for."""
 
+    lane: ClassVar[Lane] = Lane.URGENT
+
 
 class StartModule(Request, frozen=True):
     """Begin: every module is configured."""
+
+    lane: ClassVar[Lane] = Lane.URGENT
 
 
 class StopModule(Request, frozen=True):
@@ -23,12 +27,30 @@ class StopModule(Request, frozen=True):
     cancels_queued: ClassVar[bool] = True
 
 
+class MakeSafe(Request, frozen=True):
+    """Bring the device to its safe state: light off, motion stopped."""
+
+    lane: ClassVar[Lane] = Lane.URGENT
+    cancels_queued: ClassVar[bool] = True
+
+
+class OpenDevice(Request, frozen=True):
+    """Try again to connect to a device that did not answer."""
+
+
 class SystemModeChanged(Event, frozen=True):
     """The microscope as a whole does something else now."""
 
     mode: str
     run_id: str
     """The run it is about; empty when idle."""
+
+
+class RunLost(Event, frozen=True):
+    """The module that conducted a run was given up, and the run with it."""
+
+    run_id: str
+    why: str
 
 
 class ModuleStateChanged(Event, frozen=True):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Final, cast
 
+import msgspec
 import pykka
 
 from hal.base import (
@@ -13,22 +15,36 @@ from hal.base import (
     Clock,
     ErrorRecord,
     IdSource,
-    ModuleState,
+    SafeStateCall,
     StartError,
     SystemClock,
+    SystemThreads,
+    Threads,
+    WorkerTimeout,
 )
 from hal.kernel.broker import Broker
 from hal.kernel.context import Context
 from hal.kernel.delivery import Delivery, How
+from hal.kernel.dispatch import Pool
+from hal.kernel.heartbeat import Heartbeat
 from hal.kernel.leases import Leases
 from hal.kernel.message import Message
 from hal.kernel.module import Module
 from hal.kernel.protocol import ConfigureModule, StartModule, StopModule
+from hal.kernel.restart import USUAL_POLICY, RestartPolicy
+from hal.kernel.safeguards import Safeguards
+from hal.kernel.seat import Seat
+from hal.kernel.sentinel import Sentinel
+from hal.kernel.statistics import ModuleStatistics
+from hal.kernel.supervisor import Supervisor
 from hal.kernel.timers import Timers
 from hal.kernel.trace import Trace
 from hal.kernel.trace_file import TraceFile
 from hal.kernel.watchdog import Watchdog
 from hal.kernel.wire import Wire
+
+SAMPLE_S: Final = 5.0
+"""How often the trace notes how modules are doing."""
 
 
 class System:
@@ -45,11 +61,24 @@ class System:
         self,
         *,
         clock: Clock | None = None,
+        threads: Threads | None = None,
         log_folder: Path | None = None,
         process: str = "main",
         carrier: Carrier | None = None,
+        safeguards: Safeguards | None = None,
     ) -> None:
+        """Create the kernel; nothing runs yet.
+
+        Args:
+            clock: Source of all time.
+            threads: Source of all threads; the machine's own if None.
+            log_folder: Where trace and dumps go; nowhere if None.
+            process: What this process is called in ids and files.
+            carrier: What messages go through.
+            safeguards: Heartbeat and sentinel of a real process; needs `log_folder`.
+        """
         self.clock = clock or SystemClock()
+        threads = threads or SystemThreads()
         self.ids = IdSource(process)
         file = None
         if log_folder is not None:
@@ -57,24 +86,42 @@ class System:
         self.trace_file = file
         self.trace = Trace(self.clock, file)
         self.broker = Broker(
-            clock=self.clock, ids=self.ids, trace=self.trace, wire=Wire(carrier)
+            clock=self.clock,
+            ids=self.ids,
+            trace=self.trace,
+            wire=Wire(carrier),
+            threads=threads,
         )
+        self._heartbeat: Heartbeat | None = None
+        self.sentinel: Sentinel | None = None
+        if safeguards is not None and log_folder is not None:
+            self._guard(safeguards, log_folder, process)
+        pool = Pool(threads)
         self.watchdog = Watchdog(
-            self.broker, self.trace, self.clock, log_folder, blocker=self._blocker
+            self.broker,
+            self.trace,
+            self.clock,
+            log_folder,
+            blocker=self._blocker,
+            threads=threads,
+            at_each_tick=(pool.check,),
+            heartbeat=self._heartbeat,
         )
-        self.timers = Timers(self.clock)
+        self.timers = Timers(self.clock, threads)
         self.leases = Leases()
         self.services: dict[type, object] = {}
         self._context = Context(
-            self.broker,
-            self.clock,
-            self.trace,
-            self.timers,
-            self.watchdog,
-            self.leases,
-            self.services,
+            broker=self.broker,
+            clock=self.clock,
+            threads=threads,
+            trace=self.trace,
+            timers=self.timers,
+            watchdog=self.watchdog,
+            leases=self.leases,
+            pool=pool,
+            services=self.services,
         )
-        self._modules: dict[str, Module] = {}
+        self.supervisor = self._context.supervisor = Supervisor(self._context)
         self._order: list[list[str]] = []
         self._running = False
 
@@ -88,7 +135,14 @@ class System:
         self.trace.start()
         self.broker.start()
         self.timers.start()
+        self._context.pool.start()
+        self.supervisor.start()
+        if self._heartbeat is not None:
+            self._heartbeat.enable()
         self.watchdog.start()
+        if self.sentinel is not None:
+            self.sentinel.start()
+        self.timers.after(SAMPLE_S, self._sample)
 
     def add(
         self,
@@ -96,7 +150,9 @@ class System:
         name: str,
         *,
         deadline_s: float = 5.0,
-        **arguments: object,
+        requires: Sequence[str] = (),
+        restart: RestartPolicy = USUAL_POLICY,
+        **arguments: Any,
     ) -> pykka.ActorRef[Module]:
         """Create a module and start its actor; `start` brings it to life.
 
@@ -104,29 +160,58 @@ class System:
             module_class: What to create.
             name: Instance name, unique.
             deadline_s: Default deadline of its handlers and jobs.
+            requires: Names of the modules it cannot do without.
+            restart: What to do when it hangs or dies.
             arguments: Parameters of the module, and `driver` if it takes one.
 
         Raises:
             StartError: There is a module of that name already.
         """
-        if name in self._modules:
+        seats = self._context.seats
+        if name in seats:
             raise StartError(f"there is a module '{name}' already")
-        ref = module_class.start(
-            name, self._context, deadline_s=deadline_s, **arguments
+        seats[name] = seat = Seat(
+            name,
+            module_class,
+            self.broker,
+            self.trace,
+            deadline_s=deadline_s,
+            arguments=arguments,
+            requires=tuple(requires),
+            policy=restart,
         )
-        module = self._context.adopted[name]
-        assert isinstance(module, Module)
-        self._modules[name] = module
-        return ref
+        try:
+            return cast("pykka.ActorRef[Module]", seat.start_module(self._context))
+        except BaseException:
+            del seats[name]
+            raise
 
     @property
     def modules(self) -> tuple[Module, ...]:
-        """All modules, in the order they were added."""
-        return tuple(self._modules.values())
+        """All modules, in the order they were added, in their present generations."""
+        return tuple(self.module(name) for name in self._context.seats)
 
     def module(self, name: str) -> Module:
-        """Return the module of that name."""
-        return self._modules[name]
+        """Return the module of that name, in its present generation."""
+        module = self._context.seats[name].module
+        assert isinstance(module, Module)
+        return module
+
+    def statistics(self) -> tuple[ModuleStatistics, ...]:
+        """Return how each module is doing now.
+
+        Runs on: any.
+        """
+        seats = list(self._context.seats.values())
+        return tuple(seat.statistics() for seat in seats if seat.occupant is not None)
+
+    def restart(self, name: str) -> None:
+        """Begin a module anew, also one that has failed; returns at once.
+
+        Raises:
+            KeyError: There is none of that name.
+        """
+        self.supervisor.restart(name)
 
     def send(
         self,
@@ -151,13 +236,18 @@ class System:
             layers: Names in order of need; those of one layer are configured side by
                 side. One layer with all modules if None.
         """
-        order = [list(self._modules)] if layers is None else layers
+        order = [list(self._context.seats)] if layers is None else layers
         self._order = [list(layer) for layer in order]
         done: list[Delivery] = []
-        for layer in order:
-            done += self._tell(layer, ConfigureModule, None)
-        for layer in order:
-            done += self._tell(layer, StartModule, None)
+        for phase, step in enumerate((ConfigureModule, StartModule), start=1):
+            for layer in order:
+                for name in layer:
+                    self._context.seats[name].phase = phase
+                # A successor on its way lives through it on the supervisor's word.
+                living = [n for n in layer if self.module(n).is_admitting]
+                done += self._tell(living, step, None)
+        if self.sentinel is not None:
+            self.sentinel.beat()
         return _errors(done)
 
     def stop(self, budget_s: float = 3.0) -> tuple[ErrorRecord, ...]:
@@ -170,28 +260,61 @@ class System:
             return ()
         self._running = False
         give_up_s = self.clock.monotonic_s() + budget_s
+        self.supervisor.begin_stop()
         done: list[Delivery] = []
         for layer in reversed([*self._order, self._unordered()]):
             left_s = max(0.1, give_up_s - self.clock.monotonic_s())
-            stopped = self._tell(layer, StopModule, min(left_s, budget_s / 2))
-            for name, delivery in zip(layer, stopped, strict=True):
-                stuck = any(t.how is How.TIMEOUT for t in delivery.tickets.values())
-                self._retire(self._modules[name], stuck=stuck)
-            done += stopped
+            # What was given up, the supervisor sees to.
+            living = [name for name in layer if not self.module(name).is_given_up]
+            done += self._tell(living, StopModule, min(left_s, budget_s / 2))
+            for name in living:
+                self._retire(self._context.seats[name], done)
+        left_s = give_up_s - self.clock.monotonic_s()
+        self.clock.wait(self.supervisor.all_ended, max(0.0, left_s))
+        self.supervisor.stop()
+        self._context.pool.stop()
+        # The sentinel first: it must not ask for a dump when nobody can give one.
+        if self.sentinel is not None:
+            self.sentinel.stop()
         self.watchdog.stop()
+        if self._heartbeat is not None:
+            self._heartbeat.disable()
         self.timers.stop()
         self.broker.stop()
         self.trace.stop()
         return _errors(done)
 
+    def outside_safe_states(self) -> list[SafeStateCall]:
+        """Return what a sentinel can do for the devices that are open; any thread."""
+        calls = [s.outside_safe_state for s in list(self._context.seats.values())]
+        return [call for call in calls if call is not None]
+
     def left_behind(self) -> tuple[str, ...]:
         """Return the modules whose threads still hang in a call."""
-        return tuple(module.name for module in self.modules if module.busy_with)
+        return tuple(
+            seat.name
+            for seat in self._context.seats.values()
+            if seat.ghosts or seat.module.busy_with
+        )
+
+    def _guard(self, safeguards: Safeguards, folder: Path, process: str) -> None:
+        if safeguards.heartbeat:
+            name = f"{self.ids.session[-6:].lower()}_{process}"
+            limit_s = safeguards.standstill_s
+            self._heartbeat = Heartbeat(folder, name, self.clock, limit_s)
+        if safeguards.sentinel:
+            self.sentinel = Sentinel(
+                safeguards,
+                folder,
+                self.clock,
+                self._heartbeat,
+                self.outside_safe_states,
+            )
 
     def _unordered(self) -> list[str]:
         """Return the modules that `start` was not told of: added later, for example."""
         ordered = {name for layer in self._order for name in layer}
-        return [name for name in self._modules if name not in ordered]
+        return [name for name in self._context.seats if name not in ordered]
 
     def _tell(
         self,
@@ -203,7 +326,7 @@ class System:
             self.send(
                 make(),
                 to=name,
-                deadline_s=deadline_s or self._modules[name].deadline_s + 1.0,
+                deadline_s=deadline_s or self._context.seats[name].deadline_s + 1.0,
             )
             for name in names
         ]
@@ -211,17 +334,36 @@ class System:
             delivery.wait()
         return sent
 
-    def _retire(self, module: Module, *, stuck: bool) -> None:
-        self.broker.remove(module.name)
-        if stuck or module.state is ModuleState.HUNG:
-            module.bury()
-            pykka.ActorRegistry.unregister(module.actor_ref)
+    def _sample(self) -> None:
+        """Note in the trace how the modules are doing; on the timers' thread."""
+        modules = [msgspec.to_builtins(sample) for sample in self.statistics()]
+        self.trace.record("statistics", modules=modules)
+        self.timers.after(SAMPLE_S, self._sample)
+
+    def _retire(self, seat: Seat, done: Sequence[Delivery]) -> None:
+        """End the actor; one that is still at work is given up."""
+        module = seat.module
+        self.broker.remove(seat.name, f"{seat.name} has stopped")
+        stuck = any(
+            ticket.receiver == seat.name and ticket.how is How.TIMEOUT
+            for delivery in done
+            for ticket in delivery.tickets.values()
+        )
+        if stuck:
+            doing = module.doing or "busy"
+            why = WorkerTimeout(f"{seat.name} has not stopped in time, {doing}")
+            module.give_up(ErrorRecord.from_exception(why, seat.name))
         else:
             module.actor_ref.stop(block=False)
 
     def _blocker(self, name: str) -> str:
-        module = self._modules.get(name)
-        doing = module.busy_with if module is not None else ""
+        """Return why module `name` may be silent, to follow other text."""
+        seat = self._context.seats.get(name)
+        if seat is None or seat.occupant is None:
+            return ""
+        if seat.occupant.is_given_up:
+            return f"; {name} is {seat.state}: {seat.reason}"
+        doing = seat.occupant.busy_with
         return f"; {name} is {doing}" if doing else ""
 
 

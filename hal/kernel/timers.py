@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-from hal.base import Clock, get_logger
+from hal.base import Clock, SystemThreads, Thread, Threads, get_logger
 
 _IDLE_S: Final = 60.0
 
@@ -41,26 +41,25 @@ class Timers:
     Runs on: `after` any.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, threads: Threads | None = None) -> None:
         self._clock = clock
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
         self._lock = threading.Lock()
         self._changed = threading.Event()
         self._stopping = False
-        self._thread = threading.Thread(
-            target=self._run, name="hal/timers", daemon=True
-        )
+        self._threads = threads or SystemThreads()
+        self._thread: Thread | None = None
 
     def start(self) -> None:
         """Begin to fire."""
-        self._thread.start()
+        self._thread = self._threads.start("hal/timers", self._run)
 
     def stop(self) -> None:
         """End; what has not fired never will. Bounded by 2 s."""
         self._stopping = True
         self._changed.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(2.0)
 
     def after(self, delay_s: float, call: Callable[[], None]) -> Timer:

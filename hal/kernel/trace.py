@@ -156,17 +156,7 @@ def describe(delivery: Delivery) -> dict[str, object]:
         "done_s": delivery.done_s,
         "deadline_s": delivery.deadline_s,
         "fields": _fields(delivery.message),
-        "tickets": [
-            {
-                "to": ticket.receiver,
-                "queued_s": ticket.queued_s,
-                "started_s": ticket.started_s,
-                "ended_s": ticket.ended_s,
-                "by": ticket.by,
-                "how": ticket.how,
-            }
-            for ticket in delivery.tickets.values()
-        ],
+        "tickets": msgspec.to_builtins(list(delivery.tickets.values())),
         "errors": [msgspec.to_builtins(error) for error in delivery.errors],
     }
 

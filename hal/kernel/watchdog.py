@@ -1,24 +1,38 @@
 """Finds what is past its deadline: handlers, jobs, loops, and messages nobody took.
 
 One thread looks at everything twenty times a second. What is late is given up, with the
-stacks of all threads attached, and HAL carries on; no thread is ever killed.
+stacks of all threads attached, and HAL carries on; no thread is ever killed. While a
+call in C holds the interpreter, the heartbeat takes the stacks in its place.
 """
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from hal.base import Clock, ErrorRecord, WorkerTimeout, get_logger
+from hal.base import (
+    Clock,
+    ErrorRecord,
+    SystemThreads,
+    Thread,
+    Threads,
+    WorkerTimeout,
+    get_logger,
+)
 from hal.kernel.broker import Broker
 from hal.kernel.delivery import Delivery, How, Ticket
-from hal.kernel.dump_folder import DumpFolder
+from hal.kernel.dump_folder import DumpFolder, Kept
+from hal.kernel.heartbeat import Heartbeat, Standstill
 from hal.kernel.thread_dump import dump_threads
 from hal.kernel.trace import Trace
 
 TICK_S: Final = 0.05
+_STILL_S: Final = 4 * TICK_S
+"""A look that comes later than this was kept from coming."""
+_PAUSE_S: Final = 1.0 + 2 * TICK_S
 
 log = get_logger(module="hal")
 
@@ -70,34 +84,40 @@ class Watchdog:
         clock: Clock,
         dump_folder: Path | None = None,
         blocker: Callable[[str], str] = lambda _module: "",
+        threads: Threads | None = None,
+        at_each_tick: Sequence[Callable[[], None]] = (),
+        heartbeat: Heartbeat | None = None,
     ) -> None:
         self._broker = broker
         self._trace = trace
         self._clock = clock
         self._folder = DumpFolder(dump_folder, clock)
         self._blocker = blocker
+        self._heartbeat = heartbeat
         self._watched: dict[int, Activity] = {}
         self._last_scan_s = clock.monotonic_s()
         self._skipped = False
         self._stop = threading.Event()
-        self._thread = threading.Thread(
-            target=self._run, name="hal/watchdog", daemon=True
-        )
+        self._at_each_tick = at_each_tick
+        self._threads = threads or SystemThreads()
+        self._thread: Thread | None = None
 
     def start(self) -> None:
         """Begin to scan."""
         self._last_scan_s = self._clock.monotonic_s()
-        self._thread.start()
+        self._thread = self._threads.start("hal/watchdog", self._run)
 
     def stop(self) -> None:
         """End the scanning; bounded by 2 s."""
         self._stop.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(2.0)
 
     def watch(self, activity: Activity) -> None:
         """Give `activity` up if it is not unwatched before its deadline."""
         self._watched[id(activity)] = activity
+        if self._heartbeat is not None:
+            self._heartbeat.hasten(activity.deadline_at_s)
 
     def unwatch(self, activity: Activity) -> None:
         """Stop watching; harmless if it was given up meanwhile."""
@@ -105,22 +125,27 @@ class Watchdog:
 
     def scan(self) -> None:
         """Look at everything once."""
+        stood = self._standstill()
         now_s = self._clock.monotonic_s()
         paused_s = now_s - self._last_scan_s
         self._last_scan_s = now_s
+        late = [a for a in list(self._watched.values()) if now_s > a.deadline_at_s]
+        if stood is None and (late or paused_s > _PAUSE_S):
+            stood = self._standstill()  # it began just after the first look
         # A suspended machine makes everything look late at once. One scan is skipped,
         # so that whoever was about to end gets the time to do so.
-        if paused_s > 1.0 + 2 * TICK_S and not self._skipped:
+        was_paused = paused_s > _PAUSE_S and stood is None
+        if was_paused and not self._skipped:
             self._skipped = True
             return
         self._skipped = False
-        late = [a for a in list(self._watched.values()) if now_s > a.deadline_at_s]
         if late:
-            dump = dump_threads()
-            path = self._folder.write(dump, late[0].module)
+            # Who held the GIL is on its stack then, and perhaps no longer now.
+            dump = dump_threads() if stood is None else stood[0]
+            kept = self._keep(late, dump) if stood is None else stood[1]
             for activity in late:
                 if self._watched.pop(id(activity), None) is not None:
-                    self._give_up(activity, now_s, dump, path)
+                    self._give_up(activity, now_s, dump, kept)
         self._broker.waits.break_circles()
         for delivery in self._broker.open_deliveries():
             if delivery.accepted and now_s > delivery.deadline_at_s:
@@ -129,21 +154,53 @@ class Watchdog:
     def _run(self) -> None:
         while not self._clock.wait(self._stop, TICK_S):
             try:
+                for call in self._at_each_tick:
+                    call()
                 self.scan()
             except Exception as exc:
                 # Nobody watches the watchdog: it goes on, and says so.
                 log.error("watchdog scan failed", exc_info=exc)
 
-    def _give_up(self, late: Activity, now_s: float, dump: str, path: str) -> None:
+    def _next_s(self) -> float:
+        """Return the earliest deadline that is still to come."""
+        now_s = self._clock.monotonic_s()
+        due_s = [activity.deadline_at_s for activity in list(self._watched.values())]
+        return min((due for due in due_s if due >= now_s), default=math.inf)
+
+    def _standstill(self) -> tuple[str, Kept] | None:
+        """Return the stacks of a time when nothing of Python ran, if there was one."""
+        if self._heartbeat is None:
+            return None
+        found = self._heartbeat.look(self._next_s)
+        if found is None or not found.while_running:
+            return None
+        if found.stood_s < _STILL_S:
+            if found.was_asked_for:
+                kept = self._write(found, "nothing; asked for by signal")
+                log.info("stacks written", dump=kept.note)
+            return None
+        kept = self._write(found, "the whole process")
+        log.warning("the process stood still", stood_s=found.stood_s, dump=kept.note)
+        self._trace.record("standstill", stood_s=found.stood_s, dump=kept.path)
+        return found.dump, kept
+
+    def _write(self, found: Standstill, what: str) -> Kept:
+        return self._folder.write(found.dump, what, taken_at_wall_s=found.written_at_s)
+
+    def _keep(self, late: list[Activity], dump: str) -> Kept:
+        began_s = max(activity.started_s for activity in late)
+        return self._folder.write(dump, late[0].module, since_s=began_s)
+
+    def _give_up(self, late: Activity, now_s: float, dump: str, kept: Kept) -> None:
         age_s = now_s - late.started_s
         verb = "has not beaten for" if late.kind == "loop" else "has been going on for"
         text = f"{late.kind} '{late.what}' of {late.module} {verb} {age_s:.2f} s"
         error = ErrorRecord(
             kind="WorkerTimeout",
-            text=text + (f"; stacks of all threads in {path}" if path else ""),
+            text=text + (f"; {kept.note}" if kept.note else ""),
             source=late.module,
             dump=dump,
-            data={"age_s": age_s, "dump_file": path, "activity": late.kind},
+            data={"age_s": age_s, "dump_file": kept.path, "activity": late.kind},
         )
         self._trace.record(
             "late",
@@ -153,7 +210,7 @@ class Watchdog:
             id=late.delivery_id,
             deadline_s=late.deadline_at_s - late.started_s,
             age_s=age_s,
-            dump=path,
+            dump=kept.path,
         )
         late.expire(error)
 

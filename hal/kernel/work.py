@@ -1,4 +1,4 @@
-"""What a module does beside handling messages: its jobs, its loops, what hangs."""
+"""What a module does beside handling messages: its jobs and its loops."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from hal.base import ErrorRecord, ModuleState, StateError, get_logger
+from hal.base import ErrorRecord, ModuleDead, get_logger
 from hal.kernel.context import Context
 from hal.kernel.delivery import Delivery, How
 from hal.kernel.loop import Loop
 from hal.kernel.waits import blocking_module
-from hal.kernel.watchdog import Activity
 from hal.kernel.worker import Job, Worker
 
 OnLoopEnd = Callable[[Loop, ErrorRecord | None], None]
@@ -24,13 +23,19 @@ class Owner(Protocol):
     name: str
     generation: int
     context: Context
-    state: ModuleState
 
-    def set_state(self, state: ModuleState, reason: str = "") -> None:
-        """Change the module's state."""
+    @property
+    def is_given_up(self) -> bool:
+        """Whether a later generation has its seat, or will have."""
 
-    def post_own(self, call: Callable[[], object]) -> None:
-        """Have `call` made on the actor; any thread."""
+    @property
+    def thread_name(self) -> str:
+        """What its own thread is called."""
+
+    def post_own(
+        self, call: Callable[[], object], late: Callable[[], object] = ...
+    ) -> None:
+        """Have `call` made on the actor, or `late` if it is given up; any thread."""
 
     def finish(
         self,
@@ -44,24 +49,31 @@ class Owner(Protocol):
     def claim_late(self, delivery: Delivery, error: ErrorRecord) -> None:
         """Claim the module's ticket as timed out; any thread."""
 
+    def note_back(self, what: str, identity: str | None, how: How) -> None:
+        """Note that something given up has ended after all; any thread."""
+
     def within(self, delivery: Delivery | None, call: Callable[[], object]) -> object:
         """Return `call()`, made as part of handling `delivery`."""
 
+    def job_failed(self, error: BaseException) -> None:
+        """Look at what a job raised."""
+
+    def give_up(self, error: ErrorRecord) -> None:
+        """End this generation because it hangs."""
+
 
 class Work:
-    """Jobs in order, loops side by side, and the list of what has been given up.
+    """Jobs in order, and loops side by side, of one generation of a module.
 
-    Runs on: actor, except `expire_job` and `handler_hangs` (watchdog).
+    Runs on: actor, except `_expire_job` (watchdog) and what says so.
     """
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
-        self._worker = Worker(f"{owner.name}/{owner.generation}/worker")
+        self._worker = Worker(f"{owner.thread_name}/worker", owner.context.threads)
         self._jobs: deque[Job] = deque()
-        self._loops: list[Loop] = []
+        self._loops: tuple[Loop, ...] = ()
         self._serving: Loop | None = None
-        self._hung: list[Activity] = []
-        self._before_hang = ModuleState.LOADED
         self._log = get_logger(module=owner.name)
 
     @property
@@ -76,19 +88,24 @@ class Work:
 
     @property
     def loops(self) -> tuple[Loop, ...]:
-        """The loops that have not ended."""
-        return tuple(self._loops)
+        """The loops that have not ended. Any thread."""
+        return self._loops
 
     def describe(self) -> str:
         """Return what it is in, for people; empty when idle. Any thread."""
-        jobs, hung = list(self._jobs), list(self._hung)
-        if hung:
-            return f"hung in {hung[0].kind} '{hung[0].what}'"
-        return f"in job '{jobs[0].what}'" if jobs else ""
+        for job in list(self._jobs):
+            return f"in job '{job.what}'"
+        return ""
 
-    def deliveries(self) -> list[Delivery]:
-        """Return the deliveries that jobs have yet to end. Any thread."""
-        return [job.delivery for job in list(self._jobs) if job.delivery is not None]
+    def lingering(self) -> str:
+        """Return what a thread is still inside, for people; empty if none is. Any."""
+        for job in list(self._jobs):
+            if job.is_running:
+                return f"in job '{job.what}'"
+        for loop in self._loops:
+            if loop.is_running:
+                return f"in loop '{loop.what}'"
+        return ""
 
     # -- jobs ---------------------------------------------------------------------
 
@@ -102,14 +119,18 @@ class Work:
         then: Callable[[Any], object] | None,
     ) -> None:
         """Queue a job; see `Module.run_job`."""
-        self._refuse_if_hung()
+        self._refuse_if_given_up()
         watchdog, origin = self._owner.context.watchdog, contextvars.copy_context()
 
         def ended(job: Job) -> None:
             # On the worker, at once: a job that ended in time must not count as late
             # because the actor, busy with an urgent message, hears of it later.
             watchdog.unwatch(job)
-            self._owner.post_own(lambda: origin.run(self._end_job, job))
+            how = How.DONE if job.error is None else How.FAILED
+            self._owner.post_own(
+                lambda: origin.run(self._end_job, job),
+                lambda: self._owner.note_back(job.what, job.delivery_id, how),
+            )
 
         context = contextvars.copy_context()
         context.run(blocking_module.set, self._owner.name)
@@ -139,39 +160,25 @@ class Work:
         self._owner.context.watchdog.watch(job)
         self._worker.submit(job, served=self._serving is not None)
 
-    def _refuse_if_hung(self) -> None:
-        for activity in self._hung:
-            if activity.kind == "job" or activity is self._serving:
-                raise StateError(
-                    f"{self._owner.name} is hung in {activity.kind} '{activity.what}'"
-                )
+    def _refuse_if_given_up(self) -> None:
+        if self._owner.is_given_up:
+            owner = self._owner
+            raise ModuleDead(
+                f"generation {owner.generation} of {owner.name} was given up"
+            )
 
     def _expire_job(self, job: Job, error: ErrorRecord) -> None:
         """Give up a job; runs on the watchdog."""
         if job.delivery is not None:
             self._owner.claim_late(job.delivery, error)
-        self._owner.post_own(lambda: self._leave_behind(job))
+        self._owner.post_own(lambda: self._job_hangs(job, error))
 
-    def _leave_behind(self, job: Job) -> None:
-        """Open the lane again after a hung job; the device stays out of reach."""
-        if not self._jobs or self._jobs[0] is not job:
-            return  # it ended just before the watchdog's news arrived
-        self._jobs.popleft()
-        self._note_hang(job)
-        waiting, self._jobs = self._jobs, deque()
-        text = f"{self._owner.name} is hung in job '{job.what}'"
-        for other in waiting:
-            if other.delivery is not None:
-                self._owner.finish(other.delivery, "module", None, StateError(text))
-            else:
-                self._log.error("job given up", what=other.what, reason=text)
+    def _job_hangs(self, job: Job, error: ErrorRecord) -> None:
+        # Unless it ended just before the watchdog's news arrived.
+        if self._jobs and self._jobs[0] is job:
+            self._owner.give_up(error)
 
     def _end_job(self, job: Job) -> None:
-        if not self._jobs or self._jobs[0] is not job:
-            if job.delivery is not None:
-                self._owner.finish(job.delivery, "job", job.result, job.error)
-            self.recover(job)
-            return
         response, error = job.result, job.error
         if error is None and job.then is not None:
             then = job.then
@@ -184,6 +191,8 @@ class Work:
         goes_on = error is None and any(
             other.delivery is job.delivery for other in self._jobs
         )
+        if error is not None:
+            self._owner.job_failed(error)
         if job.delivery is None:
             if error is not None:
                 self._log.error("job failed", what=job.what, exc_info=error)
@@ -205,13 +214,15 @@ class Work:
         serves_jobs: bool,
     ) -> Loop:
         """Start a loop; see `Module.run_loop`."""
-        self._refuse_if_hung()
+        self._refuse_if_given_up()
         owner, origin = self._owner, contextvars.copy_context()
 
         def ended(loop: Loop, error: ErrorRecord | None, late: bool) -> None:
             owner.context.watchdog.unwatch(loop)
+            how = How.DONE if error is None else How.FAILED
             owner.post_own(
-                lambda: origin.run(self._end_loop, loop, error, late, on_end)
+                lambda: origin.run(self._end_loop, loop, error, late, on_end),
+                lambda: owner.note_back(loop.what, loop.delivery_id, how),
             )
 
         loop = Loop(
@@ -219,7 +230,6 @@ class Work:
             fn,
             what=what,
             stall_s=stall_s,
-            thread_name=f"{owner.name}/{owner.generation}/loop",
             context=contextvars.copy_context(),
             clock=owner.context.clock,
             serve=self._worker.serve,
@@ -228,9 +238,9 @@ class Work:
         loop.delivery_id = None if delivery is None else str(delivery.id)
         if serves_jobs:
             self._serving = loop
-        self._loops.append(loop)
+        self._loops = (*self._loops, loop)
         owner.context.watchdog.watch(loop)
-        loop.start()
+        loop.start(owner.context.threads, f"{owner.thread_name}/loop")
         return loop
 
     def _end_loop(
@@ -240,58 +250,48 @@ class Work:
         late: bool,
         on_end: OnLoopEnd | None,
     ) -> None:
-        if loop in self._loops:
-            self._loops.remove(loop)
-        if late:  # the module heard of the stall long ago
-            self._owner.context.trace.record(
-                "late result",
-                module=self._owner.name,
-                what=loop.what,
-                id=loop.delivery_id,
-                how=How.DONE if error is None else How.FAILED,
-                generation=self._owner.generation,
-            )
+        if not loop.is_running:
+            self._loops = tuple(other for other in self._loops if other is not loop)
             self._stop_serving(loop)
-            self.recover(loop)
+        if late:  # its module heard that it stalled, just before it ended after all
+            how = How.DONE if error is None else How.FAILED
+            self._owner.note_back(loop.what, loop.delivery_id, how)
             return
-        if error is not None and error.kind == "WorkerTimeout" and error.dump:
-            self._note_hang(loop)
-        else:
-            self._stop_serving(loop)
-        if on_end is not None:
-            on_end(loop, error)
-        elif error is not None:
-            self._log.error("loop failed", what=loop.what, reason=error.text)
+        try:
+            if on_end is not None:
+                on_end(loop, error)
+            elif error is not None:
+                self._log.error("loop failed", what=loop.what, reason=error.text)
+        finally:
+            if loop.is_running:
+                assert error is not None
+                self._owner.give_up(error)
 
     def _stop_serving(self, loop: Loop) -> None:
         if self._serving is loop:
             self._serving = None
             self._worker.take_back()
 
-    # -- hangs --------------------------------------------------------------------
+    # -- its end ------------------------------------------------------------------
 
-    def handler_hangs(self, activity: Activity) -> None:
-        """Note that the actor is stuck in a handler; runs on the watchdog."""
-        self._note_hang(activity)
-        # The actor reads this when, and only when, it is out of the handler again.
-        self._owner.post_own(lambda: self.recover(activity))
+    def stop(self) -> list[Delivery]:
+        """Have everything end that can; return the deliveries jobs still owe. Any.
 
-    def _note_hang(self, activity: Activity) -> None:
-        if not self._hung:
-            self._before_hang = self._owner.state
-        self._hung.append(activity)
-        reason = f"{activity.kind} '{activity.what}' hangs"
-        self._owner.set_state(ModuleState.HUNG, reason)
-
-    def recover(self, activity: Activity) -> None:
-        """Note that something given up has ended after all."""
-        if activity in self._hung:
-            self._hung.remove(activity)
-        if not self._hung and self._owner.state is ModuleState.HUNG:
-            self._owner.set_state(self._before_hang, f"'{activity.what}' ended late")
-
-    def stop(self) -> None:
-        """Ask all loops to end and let the worker thread go; returns at once."""
+        Jobs that have not begun never will.
+        """
+        owed = []
+        for job in list(self._jobs):
+            job.given_up = True
+            if job.delivery is not None:
+                owed.append(job.delivery)
+            if not job.is_running:
+                self._owner.context.watchdog.unwatch(job)
+                if job.delivery is None:  # nobody else would hear of it
+                    self._log.warning("job given up", what=job.what)
         for loop in self._loops:
-            loop.stop()
+            if self._owner.is_given_up:
+                loop.give_up()
+            else:
+                loop.stop()
         self._worker.stop()
+        return owed

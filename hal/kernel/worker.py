@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context
-from queue import Empty, SimpleQueue
 from typing import Any
 
-from hal.base import Cancelled, Clock, ErrorRecord
+from hal.base import Cancelled, Channel, Clock, ErrorRecord, Thread, Threads
 from hal.kernel.delivery import Delivery
 
 
@@ -43,8 +42,10 @@ class Job:
         self.deadline_at_s = self.started_s + deadline_s
         self.result: Any = None
         self.error: BaseException | None = None
-        self.expired = False
-        """Given up by the watchdog; its end changes nothing any more."""
+        self.given_up = False
+        """It shall not begin any more."""
+        self.is_running = False
+        """Whether a thread is in it."""
         self._fn = fn
         self._context = context
         self._clock = clock
@@ -63,18 +64,21 @@ class Job:
 
     def run(self) -> None:
         """Call the function, keep what comes of it, and report the end."""
+        # In this order: who gives it up either sees it running or keeps it from that.
+        self.is_running = True
         self.begin()
         try:
-            if self.expired:  # it waited too long for a loop that should serve it
+            if self.given_up:
                 raise Cancelled(f"'{self.what}' was given up before it began")
             self.result = self._context.run(self._fn)
         except BaseException as exc:  # noqa: BLE001 - handed to whoever is waiting
             self.error = exc
+        self.is_running = False
         self._on_end(self)
 
     def expire(self, error: ErrorRecord) -> None:
         """Give it up."""
-        self.expired = True
+        self.given_up = True
         self._on_expire(self, error)
 
 
@@ -84,17 +88,18 @@ class Worker:
     Runs on: `submit`, `stop` actor; `serve` the loop that stands in for the thread.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, threads: Threads) -> None:
         self._name = name
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._threads = threads
+        self._jobs: Channel[Job | None] = threads.channel()
         # Apart from the others, or the thread, once started, would take these as well.
-        self._served: SimpleQueue[Job] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._served: deque[Job] = deque()
+        self._thread: Thread | None = None
 
     def submit(self, job: Job, *, served: bool = False) -> None:
         """Queue `job`; `served` means a loop takes it with `serve`."""
         if served:
-            self._served.put(job)
+            self._served.append(job)
         else:
             self._jobs.put(job)
             self._ensure_thread()
@@ -109,7 +114,7 @@ class Worker:
         if job is None:
             return
         if is_ending():
-            self._served.put(job)
+            self._served.append(job)
         else:
             job.run()
 
@@ -120,16 +125,13 @@ class Worker:
 
     def _next_served(self) -> Job | None:
         try:
-            return self._served.get_nowait()
-        except Empty:
+            return self._served.popleft()
+        except IndexError:
             return None
 
     def _ensure_thread(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._run, name=self._name, daemon=True
-            )
-            self._thread.start()
+            self._thread = self._threads.start(self._name, self._run)
 
     def stop(self) -> None:
         """Let the thread end after the job it is in; returns at once."""

@@ -336,7 +336,7 @@ class WorkerManager:
 
     def _dump(self, task: Task) -> tuple[str, str]:
         dump = _stacks()
-        return dump, self._dumps.write(dump, task.name)
+        return dump, self._dumps.write(dump, task.name).path
 
     def _cancel(self, tasks: list[Task], why: str) -> None:
         """End `tasks` that have not ended, and tell so on another thread."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from hal.acquisition import FilmPlan, RunHandle
 from hal.app import CLIENT, IMPLICIT, RING_BYTES, Application, plan
@@ -32,7 +32,7 @@ class Part(NamedTuple):
     name: str
     module_class: type[Module]
     deadline_s: float
-    arguments: Mapping[str, object]
+    arguments: Mapping[str, Any]
 
 
 def part(
@@ -40,7 +40,7 @@ def part(
     module_class: type[Module],
     *,
     deadline_s: float = 5.0,
-    **arguments: object,
+    **arguments: Any,
 ) -> Part:
     """Return a module for `running_hal`.
 

@@ -20,6 +20,7 @@ from hal.kernel import (
     Context,
     Loop,
     Module,
+    ModuleStateChanged,
     StopModule,
     SystemMode,
     SystemModeChanged,
@@ -42,6 +43,15 @@ from modules.acquisition.microscope import Microscope
 STALL_S: Final = 10.0
 PREPARE_S: Final = 40.0
 _KEPT: Final = 100
+_USELESS: Final = frozenset(
+    {
+        ModuleState.DEGRADED,
+        ModuleState.HUNG,
+        ModuleState.RESTARTING,
+        ModuleState.FAILED,
+    }
+)
+"""States in which a module does nothing for a run."""
 
 
 class AcquisitionModule(Module):
@@ -123,6 +133,21 @@ class AcquisitionModule(Module):
         """Pass the news to the engine; answers whether its run tells of the error."""
         progress = self._progress(msg.run_id)
         return progress is not None and progress.failed(msg.camera, msg.error)
+
+    @handles(ModuleStateChanged)
+    def on_module_state(self, msg: ModuleStateChanged) -> None:
+        """End the run if a module it needs cannot go on."""
+        if self._engine is None or ModuleState(msg.state) not in _USELESS:
+            return
+        progress = self._engine.progress
+        if any(camera.errors for camera in progress.cameras.values()):
+            return  # it ends already, and this may be the same story
+        why = StateError(f"{msg.module} is {msg.state}: {msg.reason}")
+        error = ErrorRecord.from_exception(why, msg.module)
+        if msg.module in progress.cameras:
+            progress.failed(msg.module, error)
+        elif msg.module in self.context.names_of_role("recorder"):
+            progress.failed(next(iter(progress.cameras)), error)
 
     @handles(StopModule)
     def on_stop_module(self, msg: StopModule) -> None:
@@ -211,7 +236,7 @@ class AcquisitionModule(Module):
         """
         others = set(self.context.names_of_role("camera")) - set(cameras)
         held = tuple(n for n in self.context.names_of_devices() if n not in others)
-        self.context.leases.take(current_principal(), run_id, held)
+        self.context.leases.take(current_principal(), run_id, held, keeper=self.name)
         self._set_mode(SystemMode.ACQUIRING, run_id)
 
     def _set_mode(self, mode: SystemMode, run_id: str) -> None:

@@ -113,6 +113,22 @@ def answers(system: System, name: str, within_s: float = PATIENCE_S) -> bool:
     )
 
 
+def has_thread(module: Module) -> bool:
+    """Whether the thread of this generation's handlers is there."""
+    return module.thread_name in {thread.name for thread in threading.enumerate()}
+
+
+def successor(system: System, given_up: Module, *, state: str = "started") -> Any:
+    """Return the next generation of a module, once it does what the one before did."""
+
+    def has_taken_over() -> bool:
+        module = system.module(given_up.name)
+        return module.generation > given_up.generation and module.state == state
+
+    until(has_taken_over)
+    return system.module(given_up.name)
+
+
 def wait_for(gate: threading.Event) -> None:
     """Block like a hung call; the test's end, at the latest, opens the gate."""
     assert gate.wait(60.0)

@@ -27,7 +27,8 @@ def system(request: pytest.FixtureRequest, log_folder: Path) -> Iterator[System]
     system.run_kernel()
     yield system
     system.stop()
-    if carrier is not None:
+    anything_was_sent = system.ids.next().counter > 1
+    if carrier is not None and anything_was_sent:
         assert carrier.carried > 0, "nothing went through the transport"
 
 

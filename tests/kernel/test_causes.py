@@ -8,7 +8,16 @@ import pytest
 
 from hal.base import DeadlockError, LimitError, StateError
 from hal.kernel import Delivery, Loop, System
-from tests.kernel.bench import HANG_S, add, done, only_error, until, wait_for
+from tests.kernel.bench import (
+    HANG_S,
+    Records,
+    add,
+    done,
+    of_kind,
+    only_error,
+    until,
+    wait_for,
+)
 from tests.kernel.vocabulary import Act, ActInRun, Noted
 
 
@@ -134,7 +143,7 @@ def test_a_reply_is_called_on_the_actor_with_the_outcome(system: System) -> None
     replies: list[tuple[object, object]] = []
 
     def replied(delivery: Delivery) -> None:
-        replies.append((threading.current_thread(), delivery.responses))
+        replies.append((threading.current_thread().name, delivery.responses))
 
     probe.acts["ask"] = lambda: (
         probe.send(Act("answer"), to="other", reply=replied) and None
@@ -142,12 +151,12 @@ def test_a_reply_is_called_on_the_actor_with_the_outcome(system: System) -> None
     done(system.send(Act("ask"), to="probe"))
 
     until(lambda: replies)
-    assert replies == [(probe._thread, {"other": 42})]
+    assert replies == [(probe.thread_name, {"other": 42})]
     assert other.name == "other"
 
 
 def test_a_reply_is_also_called_when_the_receiver_hangs(
-    system: System, gate: threading.Event
+    system: System, gate: threading.Event, records: Records
 ) -> None:
     probe, bad = add(system, "probe"), add(system, "bad", deadline_s=HANG_S)
     bad.acts["hang"] = lambda: wait_for(gate)
@@ -164,7 +173,7 @@ def test_a_reply_is_also_called_when_the_receiver_hangs(
     done(system.send(Act("ask"), to="probe"))
     until(lambda: replies)
     gate.set()
-    until(lambda: bad.state == "loaded")
+    until(lambda: of_kind(records, "late result", module="bad"))
 
     assert replies == ["WorkerTimeout"]  # once, though it ended late
 

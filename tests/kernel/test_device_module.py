@@ -29,13 +29,16 @@ from hal.kernel import (
     handles,
 )
 from tests.kernel.bench import (
+    HANG_S,
     Probe,
     Records,
     add_module,
     done,
     of_kind,
     only_error,
+    successor,
     until,
+    wait_for,
 )
 from tests.kernel.vocabulary import Act, Measured
 
@@ -126,9 +129,10 @@ def test_the_driver_is_opened_and_closed_on_the_worker(
 
     assert system.stop() == ()
 
-    assert meter.calls[0] == ("open", "meter/1/worker")
-    assert meter.calls[-1] == ("close", "meter/1/worker")
-    assert [call for call, _ in meter.calls] == ["open", "halt", "close"]
+    # Closed before it is opened: a connection that was lost may still be half there.
+    assert [call for call, _ in meter.calls] == ["close", "open", "halt", "close"]
+    threads = {thread for call, thread in meter.calls if call != "halt"}
+    assert threads == {"meter/1/worker"}
     assert module.state is ModuleState.STOPPED
 
 
@@ -202,7 +206,48 @@ def test_the_driver_is_closed_after_the_loop_has_ended(
     assert system.stop() == ()
 
     calls = [call for call, _ in meter.calls]
-    assert calls == ["open", "halt", "loop ended", "close"]
+    assert calls == ["close", "open", "halt", "loop ended", "close"]
+
+
+def hung_in_driver(
+    system: System, module: MeterModule, gate: threading.Event
+) -> MeterModule:
+    """Have a call into the driver hang; return the generation that comes after it."""
+    module.deadline_s = HANG_S
+    module.acts["hang"] = lambda: module.run_job(lambda: wait_for(gate))
+    system.start()
+    assert only_error(system.send(Act("hang"))).kind == "WorkerTimeout"
+    again = successor(system, module, state="degraded")
+    assert isinstance(again, MeterModule)
+    return again
+
+
+def test_while_a_call_hangs_in_the_driver_its_work_is_refused_with_the_reason(
+    system: System, module: MeterModule, meter: Meter, gate: threading.Event
+) -> None:
+    again = hung_in_driver(system, module, gate)
+    held = "the device is still held by generation 1, in job 'act'"
+    assert again.reason == held
+
+    error = only_error(system.send(Act("measure")))
+
+    assert (error.kind, error.text) == ("StateError", f"meter is degraded: {held}")
+    assert done(system.send(Act("answer"))).result() == 42  # handlers go on
+    assert [call for call, _ in meter.calls] == ["close", "open", "halt", "abandon"]
+    gate.set()
+    until(lambda: again.state is ModuleState.STARTED)
+    assert done(system.send(Act("measure"))).result() == Measured("voltage", 1.0)
+
+
+def test_while_a_call_hangs_in_the_driver_no_value_is_set_beside_it(
+    system: System, module: MeterModule, meter: Meter, gate: threading.Event
+) -> None:
+    hung_in_driver(system, module, gate)
+
+    _, committed = change(system, gain=2.0)
+
+    assert "apply" not in [call for call, _ in meter.calls]
+    assert "still held by generation 1" in committed.errors[0].text
 
 
 def test_parameters_are_proposed_then_committed_and_read_back(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hal.base import ModuleState
+from hal.base import ModuleDead, ModuleState
 from hal.kernel import System
 from tests.kernel.bench import (
     HANG_S,
@@ -18,6 +18,7 @@ from tests.kernel.bench import (
     done,
     of_kind,
     only_error,
+    successor,
     until,
     wait_for,
 )
@@ -25,11 +26,12 @@ from tests.kernel.vocabulary import Act, ActAtOnce, Noted
 
 
 def hung_in_job(system: System, gate: threading.Event, name: str = "bad") -> Probe:
-    """Return a module that hangs in a job."""
+    """Return a module that was given up because it hangs in a job."""
     bad = add(system, name, deadline_s=HANG_S)
+    system.start()
     bad.acts["hang"] = lambda: bad.run_job(lambda: wait_for(gate))
     assert only_error(system.send(Act("hang"), to=name)).kind == "WorkerTimeout"
-    until(lambda: bad.state is ModuleState.HUNG)
+    until(lambda: bad.is_given_up)
     return bad
 
 
@@ -126,17 +128,37 @@ def test_a_job_may_take_longer_than_its_message_would_wait(system: System) -> No
     assert done(system.send(Patient("job"))).errors == ()
 
 
-def test_while_hung_jobs_are_refused_with_the_reason(
+def test_while_a_job_hangs_its_module_does_others_on_a_worker_of_their_own(
+    system: System, gate: threading.Event
+) -> None:
+    again = successor(system, hung_in_job(system, gate))
+    names: list[str] = []
+    again.acts["job"] = lambda: again.run_job(
+        lambda: names.append(threading.current_thread().name)
+    )
+
+    assert done(system.send(Act("job"))).errors == ()
+
+    assert names == ["bad/2/worker"]
+    assert answers(system, "bad")
+    assert system.left_behind() == ("bad",)
+
+
+def test_a_generation_given_up_is_refused_jobs_and_loops_with_the_reason(
     system: System, gate: threading.Event
 ) -> None:
     bad = hung_in_job(system, gate)
-    bad.acts["job"] = lambda: bad.run_job(lambda: 1)
+    ran: list[int] = []
 
-    error = only_error(system.send(Act("job")))
+    for begin in (
+        lambda: bad.run_job(lambda: ran.append(1)),
+        lambda: bad.run_loop(lambda loop: ran.append(2), stall_s=5.0, what="loop"),
+    ):
+        with pytest.raises(ModuleDead, match="generation 1 of bad was given up"):
+            begin()
 
-    assert error.kind == "StateError"
-    assert error.text == "bad is hung in job 'act'"
-    assert answers(system, "bad")  # handlers go on
+    assert answers(system, "bad")
+    assert ran == []
 
 
 def test_jobs_queued_behind_one_that_hangs_end_with_the_reason(
@@ -147,37 +169,49 @@ def test_jobs_queued_behind_one_that_hangs_end_with_the_reason(
 
     def three_jobs() -> None:
         bad.run_job(lambda: wait_for(gate), what="first")
-        bad._handling = None  # as from `on_start`: a job that no message waits for
+        bad._turns.handling = (
+            None  # as from `on_start`: a job that no message waits for
+        )
         bad.run_job(lambda: ran.append(1), what="orphan")
 
     bad.acts["hang"] = three_jobs
     bad.acts["queued"] = lambda: bad.run_job(lambda: ran.append(2))
+    system.start()
     system.send(Act("hang"))
     until(lambda: bad.busy_with.startswith("in job"))
     queued = system.send(ActAtOnce("queued"), deadline_s=20.0)
 
     error = only_error(queued)
-    assert (error.kind, error.text) == ("StateError", "bad is hung in job 'first'")
-    until(lambda: [e for e in logged if e.get("what") == "orphan"])
+    assert error.kind == "ModuleDead"
+    assert error.text.startswith("bad was given up: job 'first' of bad has been going")
+    # The one that no message waits for is at least told of by the log.
+    until(lambda: [e for e in logged if e["event"] == "module given up"])
+    (entry,) = [e for e in logged if e["event"] == "module given up"]
+    assert (entry["name"], entry["doing"]) == ("bad", "in job 'first'")
     gate.set()
-    until(lambda: bad.state is ModuleState.LOADED)
+    until(lambda: system.left_behind() == ())
+    assert answers(system, "bad")
     assert ran == []
 
 
-def test_a_module_recovers_when_its_hung_job_returns_late(
+def test_a_module_recovers_from_a_job_that_hangs_and_its_late_end_is_only_noted(
     system: System, gate: threading.Event, records: Records
 ) -> None:
-    bad = hung_in_job(system, gate)
-    assert bad.reason == "job 'act' hangs"
+    again = successor(system, hung_in_job(system, gate))
+    until(lambda: of_kind(records, "state", module="bad", was="hung"))
+    (hung,) = of_kind(records, "state", module="bad", state="hung")
+    assert hung["reason"].startswith("job 'act' of bad has been going on for")
+    assert (again.state, again.reason) == (ModuleState.STARTED, "")
 
     gate.set()
 
-    until(lambda: bad.state is ModuleState.LOADED)
-    assert bad.reason == "'act' ended late"
-    bad.acts["job"] = lambda: bad.run_job(lambda: "again")
+    until(lambda: of_kind(records, "late result", module="bad", what="act"))
+    until(lambda: system.left_behind() == ())
+    again.acts["job"] = lambda: again.run_job(lambda: "again")
     assert done(system.send(Act("job"))).result() == "again"
-    until(lambda: of_kind(records, "state", module="bad", was="hung"))
-    assert len(of_kind(records, "late result", module="bad")) == 1
+    (late,) = of_kind(records, "late result", module="bad")
+    assert late["generation"] == 1
+    assert (again.generation, again.state) == (2, ModuleState.STARTED)
 
 
 def test_a_job_that_ended_in_time_is_never_late_because_its_actor_is_busy(
@@ -194,7 +228,7 @@ def test_a_job_that_ended_in_time_is_never_late_because_its_actor_is_busy(
     job = system.send(Act("job"))
     until(lambda: probe.busy_with.startswith("in job"))
     system.send(ActAtOnce("busy"), deadline_s=60.0)
-    until(lambda: probe._handling)
+    until(lambda: probe._turns.handling)
     began.set()
 
     late_s = system.clock.monotonic_s() + 2 * HANG_S

@@ -112,7 +112,7 @@ def test_what_comes_after_a_stop_is_run(system: System, machine: Machine) -> Non
 def test_a_full_mailbox_refuses_with_an_error_and_keeps_what_it_has(
     system: System, machine: Machine
 ) -> None:
-    machine._mailbox.capacity = 3
+    machine.seat.mailbox.capacity = 3
     system.send(Work(-1), deadline_s=60.0)
     until(lambda: machine.busy_with)
 
@@ -221,6 +221,6 @@ def test_after_close_a_mailbox_keeps_nothing() -> None:
 def test_calls_through_pykka_are_never_refused_for_want_of_room(
     system: System, machine: Machine
 ) -> None:
-    machine._mailbox.capacity = 0
+    machine.seat.mailbox.capacity = 0
 
     assert machine.actor_ref.proxy().name.get(timeout=5.0) == "machine"

@@ -59,7 +59,7 @@ class Runner(Module):
 def axis(system: System) -> Axis:
     system.add(Axis, "axis")
     system.add(Runner, "runner")
-    system.leases.take("script:ann", "run1", ("axis",))
+    system.leases.take("script:ann", "run1", ("axis",), keeper="runner")
     module = system.module("axis")
     assert isinstance(module, Axis)
     return module
@@ -111,12 +111,12 @@ def test_what_is_released_is_free(system: System, axis: Axis) -> None:
 
 def test_all_modules_are_leased_or_none() -> None:
     leases = Leases()
-    leases.take("script:ann", "run1", ("a", "b"))
+    leases.take("script:ann", "run1", ("a", "b"), keeper="runner")
 
     with pytest.raises(Leased, match="b is in use by run run1 of script:ann"):
-        leases.take("script:bob", "run2", ("c", "b"))
+        leases.take("script:bob", "run2", ("c", "b"), keeper="runner")
 
-    leases.take("script:bob", "run3", ("c",))
+    leases.take("script:bob", "run3", ("c",), keeper="runner")
     assert leases.release("run2") == ()
 
 

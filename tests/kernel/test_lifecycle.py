@@ -25,6 +25,7 @@ from tests.kernel.bench import (
     add_module,
     answers,
     done,
+    has_thread,
     of_kind,
     only_error,
     until,
@@ -111,7 +112,7 @@ def test_a_module_that_raises_in_stop_hinders_nobody(
 
     assert problem.source == "b"
     assert steps[-3:] == [("stop", "c"), ("stop", "b"), ("stop", "a")]
-    until(lambda: not any(module._thread.is_alive() for module in modules))
+    until(lambda: not any(has_thread(module) for module in modules))
 
 
 def test_modules_that_hang_in_stop_are_left_behind_in_bounded_time(
@@ -133,7 +134,7 @@ def test_modules_that_hang_in_stop_are_left_behind_in_bounded_time(
     assert set(system.left_behind()) == {"b", "c", "d"}
     gate.set()
     # Once out of their call, their threads end.
-    until(lambda: not any(module._thread.is_alive() for module in modules))
+    until(lambda: not any(has_thread(module) for module in modules))
 
 
 @pytest.mark.parametrize("where", ["handler", "job"])
@@ -163,7 +164,7 @@ def test_stop_does_not_wait_for_a_module_at_work_far_from_its_deadline(
     with pytest.raises(Cancelled if where == "job" else pykka.ActorDeadError):
         asked.get(timeout=5.0)
     gate.set()
-    until(lambda: not bad._thread.is_alive())
+    until(lambda: not has_thread(bad))
     assert bad.seen == []
 
 
@@ -207,7 +208,7 @@ def test_a_module_added_after_the_start_is_stopped_as_well(
     system.stop()
 
     assert steps[-2:] == [("stop", "late"), ("stop", "first")]
-    until(lambda: not late._thread.is_alive())
+    until(lambda: not has_thread(late))
 
 
 def test_a_name_is_given_once(system: System) -> None:

@@ -16,6 +16,7 @@ from tests.kernel.bench import (
     done,
     of_kind,
     only_error,
+    successor,
     until,
     wait_for,
 )
@@ -107,6 +108,7 @@ def test_a_stalled_loop_is_dumped_and_ends_once_its_late_end_is_only_noted(
     system: System, gate: threading.Event, records: Records
 ) -> None:
     probe = add(system, "probe")
+    system.start()
     loop, ends = start(system, probe, lambda loop: wait_for(gate))
 
     until(lambda: ends)
@@ -117,14 +119,19 @@ def test_a_stalled_loop_is_dumped_and_ends_once_its_late_end_is_only_noted(
     assert "probe/1/loop" in error.dump
     assert "test_loops.py" in error.dump
     assert loop.stopping.is_set()
-    until(lambda: probe.state is ModuleState.HUNG)
+    again = successor(system, probe)
+    until(lambda: of_kind(records, "restarted", module="probe"))
+    (hung,) = of_kind(records, "state", module="probe", state="hung")
+    assert hung["reason"] == error.text
     assert answers(system, "probe")
+    assert system.left_behind() == ("probe",)
 
     gate.set()
 
-    until(lambda: probe.state is ModuleState.LOADED)
     until(lambda: of_kind(records, "late result", module="probe", what="loop"))
+    until(lambda: system.left_behind() == ())
     assert len(ends) == 1
+    assert (again.state, again.loops) == (ModuleState.STARTED, ())
 
 
 def test_on_end_that_raises_harms_nobody(system: System, logged: list[Any]) -> None:
@@ -202,38 +209,42 @@ def test_a_job_given_up_before_the_loop_served_it_is_never_run(
         loop.serve_jobs()
         beating(loop)
 
-    loop, ends = start(system, probe, grab, stall_s=60.0, serves_jobs=True)
+    start(system, probe, grab, stall_s=60.0, serves_jobs=True)
     probe.acts["job"] = lambda: probe.run_job(lambda: ran.append(1), deadline_s=HANG_S)
     assert only_error(system.send(Act("job"))).kind == "WorkerTimeout"
-    until(lambda: probe.state is ModuleState.HUNG)
+    until(lambda: probe.is_given_up)
 
     gate.set()
 
-    until(lambda: probe.state is ModuleState.LOADED)
-    until(lambda: of_kind(records, "late result", module="probe", how="cancelled"))
-    loop.stop()
-    until(lambda: ends)
+    until(lambda: of_kind(records, "late result", module="probe", what="loop"))
+    until(lambda: system.left_behind() == ())
+    assert answers(system, "probe")
     assert ran == []
 
 
-def test_while_the_serving_loop_stalls_jobs_are_refused(
+def test_a_job_that_waits_for_a_loop_that_stalls_is_never_run_and_told_why(
     system: System, gate: threading.Event
 ) -> None:
     probe = add(system, "probe")
+    system.start()
+    ran: list[int] = []
     _, ends = start(system, probe, lambda loop: wait_for(gate), serves_jobs=True)
-    until(lambda: probe.state is ModuleState.HUNG)
-    probe.acts["job"] = lambda: probe.run_job(lambda: 1)
+    probe.acts["job"] = lambda: probe.run_job(lambda: ran.append(1), deadline_s=60.0)
 
     error = only_error(system.send(Act("job")))
 
-    assert (error.kind, error.text) == (
-        "StateError",
-        "probe is hung in loop 'loop'",
+    assert error.kind == "ModuleDead"
+    assert error.text.startswith(
+        "probe was given up: loop 'loop' of probe has not beaten for"
     )
+    again = successor(system, probe)
+    again.acts["job"] = lambda: again.run_job(lambda: 1)
+    assert done(system.send(Act("job"))).result() == 1
     gate.set()
-    until(lambda: probe.state is ModuleState.LOADED)
+    until(lambda: system.left_behind() == ())
     assert done(system.send(Act("job"))).result() == 1
     assert len(ends) == 1
+    assert ran == []
 
 
 def test_a_job_queued_behind_the_order_to_end_never_runs_on_the_loop(

@@ -11,12 +11,14 @@ from typing import Any
 import pykka
 import pytest
 
+from hal.base import ModuleState
 from hal.kernel import System
 from tests.kernel.bench import (
     Probe,
     add_module,
     answers,
     done,
+    has_thread,
     only_error,
     until,
     wait_for,
@@ -125,7 +127,7 @@ def test_stop_overtakes_what_is_queued(
 ) -> None:
     probe.acts["wait"] = lambda: wait_for(gate)
     probe.actor_ref.tell("wait")
-    until(lambda: len(probe._mailbox) == 0)
+    until(lambda: len(probe.seat.mailbox) == 0)
     asked = [probe.actor_ref.ask("answer", block=False) for _ in range(50)]
     sent = [system.send(Noted("queued", n)) for n in range(50)]
     stopped = probe.actor_ref.stop(block=False)
@@ -153,7 +155,7 @@ def test_stop_comes_through_while_a_job_runs(
 
 def test_asking_a_stopped_module_raises_instead_of_waiting(probe: Receiving) -> None:
     assert probe.actor_ref.stop(timeout=10.0) is True
-    until(lambda: not probe._thread.is_alive())
+    until(lambda: not has_thread(probe))
 
     with pytest.raises(pykka.ActorDeadError):
         probe.actor_ref.ask("answer", timeout=10.0)
@@ -188,22 +190,49 @@ def test_asking_while_the_module_stops_always_ends(system: System) -> None:
                 continue
 
 
-def test_on_start_that_raises_is_logged_and_the_module_answers(
+def test_on_start_that_raises_is_logged_and_the_module_begins_anew(
     system: System, logged: list[Any]
 ) -> None:
-    class Broken(Receiving):
+    class BrokenOnce(Probe):
+        def on_start(self) -> None:
+            if self.generation == 1:
+                raise ValueError("no")
+
+    system.add(BrokenOnce, "broken")
+
+    assert answers(system, "broken")
+    assert system.module("broken").generation == 2
+    (entry,) = [e for e in logged if e["event"] == "on_start failed"]
+    assert (entry["level"], entry["module"]) == ("error", "broken")
+    assert "ValueError: no" in entry["exception"]
+
+
+def test_on_start_that_always_raises_ends_the_module_with_the_reason(
+    system: System, logged: list[Any]
+) -> None:
+    class Broken(Probe):
         def on_start(self) -> None:
             raise ValueError("no")
 
     system.add(Broken, "broken")
+    add_module(system, Receiving, "other")
 
-    assert answers(system, "broken")
-    assert [e["what"] for e in logged if e["event"] == "failed"] == ["on_start"]
+    until(lambda: system.module("broken").state is ModuleState.FAILED)
+    error = only_error(system.send(Act("answer"), to="broken"))
+    assert error.kind == "ModuleDead"
+    assert error.text == f"broken has failed: {system.module('broken').reason}"
+    assert system.module("broken").reason.endswith("the last: ValueError: no")
+    # Each attempt is one line.
+    assert len([e for e in logged if e["event"] == "on_start failed"]) == 4
+    assert answers(system, "other")
 
 
 def test_module_threads_are_daemons_with_telling_names(probe: Receiving) -> None:
-    assert probe._thread.name == "probe/1"
-    assert probe._thread.daemon
+    assert probe.actor_ref.ask("answer", timeout=10.0) == 42
+
+    (thread,) = [t for t in threading.enumerate() if t.name.startswith("probe/")]
+    assert thread.name == probe.thread_name == "probe/1"
+    assert thread.daemon
 
 
 def test_a_stopped_module_leaves_no_thread(system: System, probe: Receiving) -> None:

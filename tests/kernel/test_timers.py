@@ -11,7 +11,7 @@ import pytest
 from hal.base import SystemClock
 from hal.kernel import System, Timers
 from hal.testing import FakeClock
-from tests.kernel.bench import add, done, in_threads, until
+from tests.kernel.bench import Records, add, done, in_threads, of_kind, until
 from tests.kernel.vocabulary import Act, Noted
 
 
@@ -133,13 +133,15 @@ def test_stopping_is_quick_whenever_it_comes() -> None:
     assert "hal/timers" not in {thread.name for thread in threading.enumerate()}
 
 
-def test_a_timer_of_a_stopped_module_harms_nobody(system: System) -> None:
+def test_a_timer_of_a_stopped_module_harms_nobody(
+    system: System, records: Records
+) -> None:
     probe, other = add(system, "probe"), add(system, "other")
     probe.acts["start"] = lambda: probe.after(0.05, Act("answer")) and None
     done(system.send(Act("start"), to="probe"))
     probe.actor_ref.stop(timeout=5.0)
 
-    until(lambda: not system.timers._heap)
+    until(lambda: of_kind(records, "delivery", **{"from": "probe"}))
     done(system.send(Noted("all", 1)))
     assert other.seen == [("noted", "all", 1)]
 

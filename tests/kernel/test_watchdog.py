@@ -21,6 +21,7 @@ from tests.kernel.bench import (
     done,
     of_kind,
     only_error,
+    successor,
     until,
     wait_for,
 )
@@ -129,37 +130,55 @@ def test_others_answer_quickly_while_one_hangs(
 
 
 def test_state_and_reason_tell_of_the_hang_and_its_end(
-    system: System, gate: threading.Event
+    system: System, gate: threading.Event, records: Records
 ) -> None:
     bad = add(system, "bad", deadline_s=HANG_S)
     bad.acts["hang"] = lambda: wait_for(gate)
-    only_error(system.send(Act("hang")))
+    system.start()
+    error = only_error(system.send(Act("hang")))
 
-    until(lambda: bad.state is ModuleState.HUNG)
-    assert bad.reason == "handler 'act' hangs"
-    assert bad.busy_with == "hung in handler 'act'"
+    again = successor(system, bad)
+    until(lambda: of_kind(records, "restarted", module="bad"))
+    told = of_kind(records, "state", module="bad")
+    states = [(record["was"], record["state"]) for record in told]
+    assert states[2:4] == [("started", "hung"), ("hung", "restarting")]
+    assert states[-1][1] == "started"
+    assert told[2]["reason"] == told[3]["reason"] == error.text
+    assert error.text.startswith("handler 'act' of bad has been going on for")
+    assert (again.state, again.reason) == (ModuleState.STARTED, "")
+    # The call itself has not ended, and HAL knows.
+    assert bad.busy_with == "in handler of 'act'"
+    assert again.busy_with == ""
     assert system.left_behind() == ("bad",)
 
     gate.set()
-    until(lambda: bad.state is ModuleState.LOADED)
-    assert system.left_behind() == ()
+    until(lambda: system.left_behind() == ())
+    assert bad.busy_with == ""
 
 
-def test_dump_files_are_limited_and_errors_keep_their_stacks(
+def test_a_flood_of_hangs_writes_few_files_and_every_error_has_its_stacks(
     clock: FakeClock, tmp_path: Path
 ) -> None:
     watchdog = watchdog_of(clock, tmp_path)
+    errors = []
 
-    for _ in range(230):
-        late = Sleeper(deadline_at_s=clock.monotonic_s())
+    for number in range(30):
+        # Every other one hung already when the last file was written.
+        began_s = clock.monotonic_s() if number % 2 else 0.0
+        late = Sleeper(deadline_at_s=clock.monotonic_s(), started_s=began_s)
         watchdog.watch(late)
         clock.advance(0.05)
         watchdog.scan()
-        assert len(late.errors) == 1
+        errors += late.errors
 
-    assert len(list(tmp_path.glob("dump_*.txt"))) == 200
-    assert late.errors[0].data["dump_file"] == ""
-    assert "MainThread" in late.errors[0].dump
+    files = sorted(str(path) for path in tmp_path.glob("dump_*.txt"))
+    assert len(files) == 10
+    assert [error.data["dump_file"] for error in errors[:10]] == files
+    assert {error.data["dump_file"] for error in errors[10::2]} == {files[-1]}
+    assert {error.data["dump_file"] for error in errors[11::2]} == {""}
+    assert errors[-1].text.endswith("more than 10 dumps in a minute, 20 left out")
+    assert files[-1] in errors[-2].text
+    assert all("MainThread" in error.dump for error in errors)
 
 
 def test_a_folder_that_takes_no_file_costs_the_file_only(
@@ -174,6 +193,7 @@ def test_a_folder_that_takes_no_file_costs_the_file_only(
     watchdog.scan()
 
     assert late.errors[0].data["dump_file"] == ""
+    assert f"no dump file in {blocked}: " in late.errors[0].text
     assert "MainThread" in late.errors[0].dump
     assert [entry["event"] for entry in logged] == ["thread dump not written"]
 

@@ -300,11 +300,11 @@ def test_a_run_may_begin_before_the_end_of_the_last_one_was_told(
         acquisition = hal.module("acquisition", AcquisitionModule)
         post_own, held = acquisition.post_own, []
 
-        def hold(call: Any) -> None:
+        def hold(call: Any, *late: Any) -> None:
             if getattr(call, "func", None) == acquisition._close_run:
                 held.append(call)
             else:
-                post_own(call)
+                post_own(call, *late)
 
         acquisition.post_own = hold  # type: ignore[method-assign]
         acquisition._run_ended = lambda *_: None  # type: ignore[method-assign]

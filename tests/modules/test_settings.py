@@ -183,7 +183,7 @@ def test_changes_are_made_one_after_the_other() -> None:
 
 def test_a_module_that_has_stopped_is_told_as_what_it_is() -> None:
     with running_hal(sim_part("first"), sim_part("second")) as hal:
-        hal.system.broker.remove("second")
+        hal.system.broker.remove("second", "second has stopped")
 
         with pytest.raises(ModuleDead, match="second has stopped"):
             hal.ask(

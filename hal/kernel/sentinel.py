@@ -1,0 +1,197 @@
+"""A second process that looks after this one: dumps, safe states, the last resort."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from hal.base import Clock, SafeStateCall, get_logger
+from hal.kernel import sentinel_process
+from hal.kernel.heartbeat import Heartbeat
+from hal.kernel.safeguards import Safeguards
+
+BEAT_S: Final = 0.05
+_GOODBYE_S: Final = 0.5
+
+log = get_logger(module="hal")
+
+
+class Sentinel:
+    """Starts the sentinel process, beats to it, and starts it anew if it dies.
+
+    Beats come from a thread of its own: one that waits for a slow disk, as the watchdog
+    may, must not have the whole process ended. They stop when nothing of Python runs.
+
+    Runs on: main; `beat`, `pid` any.
+
+    Guarantees:
+        `stop` is bounded by 2 s and leaves no process behind.
+        No step raises: without a sentinel, HAL runs all the same, and says so.
+
+    Args:
+        safeguards: After which times it acts.
+        folder: The log folder, for its report.
+        clock: Source of time.
+        heartbeat: Its file takes the dumps that the sentinel asks for.
+        safe_states: Asked at every beat for what is to be made safe.
+    """
+
+    def __init__(
+        self,
+        safeguards: Safeguards,
+        folder: Path,
+        clock: Clock,
+        heartbeat: Heartbeat | None,
+        safe_states: Callable[[], Sequence[SafeStateCall]] = tuple,
+    ) -> None:
+        self._safeguards = safeguards
+        self._folder = folder
+        self._clock = clock
+        self._heartbeat = heartbeat
+        self._safe_states = safe_states
+        self._process: subprocess.Popen[bytes] | None = None
+        self._told: tuple[SafeStateCall, ...] = ()
+        self._unsent = b""
+        self._started_s = float("-inf")
+        self._has_failed = False
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name="hal/sentinel", daemon=True
+        )
+
+    @property
+    def pid(self) -> int | None:
+        """The sentinel's process; None if there is none."""
+        process = self._process
+        return None if process is None else process.pid
+
+    def start(self) -> None:
+        """Start the process, and to beat."""
+        self._begin()
+        self._thread.start()
+
+    def beat(self) -> None:
+        """Show that Python runs, and tell of safe states that are new."""
+        with self._lock:
+            if self._process is not None:
+                self._beat(self._process)
+
+    def stop(self) -> None:
+        """Say goodbye and wait for its end; one that does not go is killed."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(1.0)
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if self._thread.is_alive():  # it waits for room in the pipe, as Windows does
+            process.kill()
+        else:
+            self._send(process, b"bye\n")
+        with contextlib.suppress(OSError):
+            assert process.stdin is not None
+            process.stdin.close()
+        try:
+            process.wait(_GOODBYE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_GOODBYE_S)
+
+    def _run(self) -> None:
+        while not self._clock.wait(self._stop, BEAT_S):
+            if self._process is None or self._process.poll() is not None:
+                with self._lock:
+                    self._begin_again()
+            else:
+                self.beat()
+
+    def _beat(self, process: subprocess.Popen[bytes]) -> None:
+        calls = tuple(self._safe_states())
+        if calls != self._told:
+            self._told = calls
+            listed = [
+                {"module": c.module, "entry": c.entry, "arguments": c.arguments}
+                for c in calls
+            ]
+            self._send(process, msgspec.json.encode(listed) + b"\n")
+        elif not self._unsent:  # a beat more or less does not matter
+            self._send(process, b".\n")
+        else:
+            self._send(process, b"")
+
+    def _send(self, process: subprocess.Popen[bytes], data: bytes) -> None:
+        """Write without waiting; what the pipe has no room for goes first next time."""
+        assert process.stdin is not None
+        self._unsent += data
+        # A pipe that is full, or closed because the process has just died.
+        with contextlib.suppress(OSError):
+            sent = os.write(process.stdin.fileno(), self._unsent)
+            self._unsent = self._unsent[sent:]
+
+    def _begin_again(self) -> None:
+        wait_s = self._safeguards.restart_after_s
+        if self._process is not None:
+            code = self._process.returncode
+            if not self._has_failed:
+                log.warning("the sentinel has died and is started anew", code=code)
+            self._has_failed = True
+            assert self._process.stdin is not None
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+            self._process = None
+        if self._clock.monotonic_s() - self._started_s >= wait_s:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._started_s = self._clock.monotonic_s()
+        self._told, self._unsent = (), b""
+        try:
+            process = subprocess.Popen(
+                self._command(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                # Out of reach of Ctrl-C from its first moment on.
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+        except (OSError, ValueError) as exc:
+            if not self._has_failed:
+                log.warning("no sentinel", reason=str(exc))
+            self._has_failed = True
+            return
+        if sys.platform != "win32":
+            assert process.stdin is not None
+            os.set_blocking(process.stdin.fileno(), False)
+        self._process = process
+
+    def _command(self) -> list[str]:
+        # In a virtual environment of Windows, `sys.executable` merely starts another.
+        python = getattr(sys, "_base_executable", "") or sys.executable
+        heartbeat = self._heartbeat
+        takes_signal = heartbeat is not None and heartbeat.takes_signal
+        orders = {
+            "pid": os.getpid(),
+            "python": sys.executable,
+            "path": [os.path.abspath(place) for place in sys.path],
+            "folder": str(self._folder.absolute()),
+            "dump_file": str(heartbeat.path.absolute()) if heartbeat else "",
+            "names_file": str(heartbeat.names_path.absolute()) if heartbeat else "",
+            "dump_signal": int(getattr(signal, "SIGUSR1", 0)) if takes_signal else 0,
+            "dump_after_s": self._safeguards.dump_after_s,
+            "kill_after_s": self._safeguards.kill_after_s,
+            "safe_state_s": self._safeguards.safe_state_s,
+        }
+        script = str(Path(sentinel_process.__file__).absolute())
+        return [python, "-I", "-S", script, "guard", json.dumps(orders)]

@@ -1,0 +1,294 @@
+"""What runs in the sentinel: a small process that is there when HAL's own is not.
+
+Run as a script by `hal.kernel.sentinel`, with nothing of HAL imported, so that it is up
+in some hundredths of a second and nothing of HAL can stop it. It reads lines: `.` is a
+beat, a JSON list the present safe states, `bye` an orderly end. The end of the pipe
+without one is a death.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+_TURN_S: Final = 0.1
+_DYING_S: Final = 5.0
+_OUTPUT: Final = 2_000
+
+_RUNS, _PAUSED, _GONE = "runs", "paused", "gone"
+UNKNOWN_THREAD: Final = "(not known by name)"
+# As `faulthandler` begins each stack; from Python 3.14 on with a name of its own.
+_HEADING = re.compile(r"^(?:Current thread|Thread) 0x([0-9a-fA-F]+)[^(\n]*\(", re.M)
+
+Call = dict[str, Any]
+
+
+class Guard:
+    """Looks after one process: asks it for dumps, makes devices safe, ends it.
+
+    Guarantees:
+        A process that was stopped or is traced is left alone, however long.
+        Time in which the sentinel itself did not run does not count.
+    """
+
+    def __init__(
+        self, orders: dict[str, Any], lines: SimpleQueue[bytes | None]
+    ) -> None:
+        self._orders = orders
+        self._pid = int(orders["pid"])
+        self._lines = lines
+        self._parent = os.getppid()
+        self._calls: list[Call] = []
+        self._silent_s = 0.0
+        self._asked = False
+        self._ended = ""
+        self._report = ""
+
+    def run(self) -> None:
+        """Return when there is nothing left to guard."""
+        last_s = time.monotonic()
+        while not self._ended:
+            self._read(_TURN_S)
+            now_s = time.monotonic()
+            state = _state(self._pid)
+            if state == _GONE:
+                self._ended = self._ended or "died"
+            if state != _PAUSED:
+                self._silent_s += min(now_s - last_s, 2 * _TURN_S)
+            last_s = now_s
+            if not self._asked and self._silent_s > self._orders["dump_after_s"]:
+                self._ask_for_dump()
+            if not self._ended and self._silent_s > self._orders["kill_after_s"]:
+                self._end_it()
+        if self._ended == "died":
+            self._note("died", why="it ended without saying so")
+            self._make_safe(self._calls)
+
+    def _read(self, timeout_s: float) -> None:
+        """Take what the process says; wait for it a moment."""
+        with contextlib.suppress(Empty):
+            line = self._lines.get(timeout=timeout_s)
+            while True:
+                if line is None:
+                    self._ended = self._ended or "died"
+                elif line == b"bye":
+                    self._ended = "bye"
+                elif line.startswith(b"["):
+                    self._calls = json.loads(line)
+                self._heard()
+                line = self._lines.get_nowait()
+        # Its other end may be held open by a process that was forked off. (Elsewhere
+        # than on Linux, where its state tells, even if it died before this began.)
+        if os.getppid() != self._parent:
+            self._ended = self._ended or "died"
+
+    def _heard(self) -> None:
+        if self._asked and not self._ended:
+            self._note("came back", silent_s=round(self._silent_s, 1))
+        self._silent_s, self._asked = 0.0, False
+
+    def _ask_for_dump(self) -> None:
+        self._asked = True
+        number = self._orders["dump_signal"]
+        if number:
+            with contextlib.suppress(OSError):
+                os.kill(self._pid, number)
+        self._note(
+            "no beat",
+            silent_s=round(self._silent_s, 1),
+            dump=self._orders["dump_file"] if number else "",
+        )
+
+    def _end_it(self) -> None:
+        silent_s = round(self._silent_s, 1)
+        self._note("frozen", silent_s=silent_s, dump=self._keep_dump())
+        failed = self._make_safe(self._calls)
+        self._read(0.0)
+        if self._ended or self._silent_s == 0.0:
+            return  # it came back, or died, meanwhile
+        with contextlib.suppress(OSError):
+            if sys.platform == "win32":
+                os.kill(self._pid, signal.SIGTERM)
+            else:
+                os.kill(self._pid, signal.SIGKILL)
+        self._note("killed", why=f"no beat for {silent_s} s")
+        give_up_s = time.monotonic() + _DYING_S
+        while not self._ended and time.monotonic() < give_up_s:
+            self._read(_TURN_S)
+        # Ports the process had are free now.
+        self._make_safe(failed)
+        self._ended = "killed"
+
+    def _make_safe(self, calls: list[Call]) -> list[Call]:
+        """Make calls side by side, each in a process; return those that failed."""
+        running = [(call, self._start(call)) for call in calls]
+        give_up_s = time.monotonic() + self._orders["safe_state_s"]
+        failed = []
+        for call, process in running:
+            outcome = "not started"
+            if process is not None:
+                outcome = _outcome(process, give_up_s - time.monotonic())
+            self._note(
+                "safe state",
+                module=call["module"],
+                entry=call["entry"],
+                outcome=outcome,
+            )
+            if outcome != "applied":
+                failed.append(call)
+        return failed
+
+    def _start(self, call: Call) -> subprocess.Popen[bytes] | None:
+        order = json.dumps({**call, "path": self._orders["path"]}).encode()
+        try:
+            process = subprocess.Popen(
+                [self._orders["python"], "-P", __file__, "call"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+            )
+            assert process.stdin is not None
+            process.stdin.write(order)
+            process.stdin.close()
+            process.stdin = None
+        except OSError:
+            return None
+        return process
+
+    def _keep_dump(self) -> str:
+        """Copy what the process dumped in C, with names; return the file, if any."""
+        if not self._orders["dump_file"]:
+            return ""
+        names = {}
+        with (
+            contextlib.suppress(OSError, ValueError),
+            open(self._orders["names_file"], encoding="utf-8") as file,
+        ):
+            names = {int(ident): name for ident, name in json.load(file).items()}
+        try:
+            with open(self._orders["dump_file"], encoding="utf-8") as file:
+                dump = name_threads(file.read().strip("\n"), names)
+            stamp = f"{time.time():.3f}".replace(".", "_")
+            name = f"dump_{stamp}_000_the_whole_process.txt"
+            path = os.path.join(self._orders["folder"], name)
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(f"Hung: the whole process {self._pid}\n\n{dump}\n")
+        except (OSError, ValueError):
+            return str(self._orders["dump_file"])
+        return path
+
+    def _note(self, event: str, **data: object) -> None:
+        """Append a line to the report, and tell a person if there is a terminal."""
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        record = {"wall": now, "event": event, "pid": self._pid, **data}
+        if not self._report:
+            stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+            name = f"sentinel_{stamp}_{self._pid}.ndjson"
+            self._report = os.path.join(self._orders["folder"], name)
+        with contextlib.suppress(OSError):
+            os.makedirs(self._orders["folder"], exist_ok=True)
+            with open(self._report, "a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        shown = " ".join(f"{k}={v}" for k, v in data.items())
+        line = f"hal: sentinel: {event} {shown} report={self._report}\n"
+        with contextlib.suppress(OSError):
+            os.write(2, line.encode("utf-8", "backslashreplace"))
+
+
+def name_threads(dump: str, names: Mapping[int, str]) -> str:
+    """Return what `faulthandler` wrote, with the threads' names put in.
+
+    It stands here because this file can import nothing of HAL.
+    """
+
+    def heading(found: re.Match[str]) -> str:
+        ident = int(found[1], 16)
+        return f"Thread {names.get(ident, UNKNOWN_THREAD)} (ident {ident}, "
+
+    return _HEADING.sub(heading, dump)
+
+
+def _outcome(process: subprocess.Popen[bytes], left_s: float) -> str:
+    try:
+        _, errors = process.communicate(timeout=max(0.05, left_s))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return "not ended in time"
+    if process.returncode == 0:
+        return "applied"
+    said = errors[-_OUTPUT:].decode("utf-8", "backslashreplace").strip()
+    last = said.splitlines()[-1] if said else "nothing said"
+    return f"failed with {process.returncode}: {last}"
+
+
+def _state(pid: int) -> str:
+    """Return whether the process runs, is gone, or was paused by Ctrl-Z or a debugger.
+
+    Only Linux says; elsewhere it runs.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            letter = file.read().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        return _GONE if os.path.exists("/proc/self/stat") else _RUNS
+    if letter in (b"T", b"t"):
+        return _PAUSED
+    return _GONE if letter in (b"Z", b"X") else _RUNS
+
+
+def _read_lines(lines: SimpleQueue[bytes | None]) -> None:
+    rest = b""
+    while True:
+        # Not through `sys.stdin`, whose lock would be in the way at exit.
+        try:
+            data = os.read(0, 65_536)
+        except OSError:
+            data = b""
+        if not data:
+            lines.put(None)
+            return
+        *whole, rest = (rest + data).split(b"\n")
+        for line in whole:
+            lines.put(line)
+
+
+def guard(orders: dict[str, Any]) -> None:
+    """Guard the process that started this one, until one of them ends."""
+    # Ctrl-C, a closed terminal and an orderly shutdown go to all processes; those are
+    # the moments when the sentinel may be needed. It goes when the pipe does.
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    lines: SimpleQueue[bytes | None] = SimpleQueue()
+    threading.Thread(target=_read_lines, args=(lines,), daemon=True).start()
+    Guard(orders, lines).run()
+
+
+def call(order: dict[str, Any]) -> None:
+    """Import and call one safe state."""
+    # Not this file's folder, but where HAL's own process finds its modules.
+    sys.path[:] = order["path"]
+    module, _, names = order["entry"].partition(":")
+    target: Any = importlib.import_module(module)
+    for name in names.split("."):
+        target = getattr(target, name)
+    target(**order["arguments"])
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "call":
+        call(json.loads(sys.stdin.read()))
+    else:
+        guard(json.loads(sys.argv[2]))
