@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from hal.acquisition import RunHandle, RunStatus
-from hal.base import Value
-from hal.kernel import Context, Module, handles
+import msgspec
+
+from hal.acquisition import RunHandle, RunState, RunStatus
+from hal.base import ErrorRecord, ModuleDead, Value
+from hal.kernel import Context, Module, RunLost, handles
 from hal.messages import CancelRun, GetRunStatus, RunAccepted, RunStatusChanged
 
 
@@ -61,3 +63,19 @@ class ClientModule(Module):
         if msg.status.state.is_terminal:
             self._handles.pop(msg.run_id, None)
         handle.update(msg.status)
+
+    @handles(RunLost)
+    def on_run_lost(self, msg: RunLost) -> None:
+        """End the handle of a run that nobody conducts any more."""
+        handle = self._handles.pop(msg.run_id, None)
+        if handle is None:
+            return
+        lost = ErrorRecord.from_exception(ModuleDead(msg.why), self.name)
+        handle.update(
+            msgspec.structs.replace(
+                handle.status,
+                state=RunState.ERROR,
+                fatal_error=lost,
+                finished_at_s=self.clock.wall_s(),
+            )
+        )

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from hal.acquisition import FinishedFilm
 from hal.base import HalError, StateError, get_logger
-from hal.kernel import DescribeParameters, Module, ParameterList, Request
+from hal.kernel import Delivery, DescribeParameters, Module, ParameterList, Request
 from hal.messages import (
     ArmCamera,
     CameraArmed,
@@ -119,10 +119,14 @@ class Microscope:
         return answer
 
     def _send(self, message: Request, to: str | None) -> Any:
-        delivery = self._module.context.broker.send(
-            message, principal=self._module.name, to=to, run_id=self.run_id
+        delivery = self._module.send(
+            message, to=to, run_id=self.run_id, reply=_is_looked_at_here
         )
         # The watchdog ends the delivery at its deadline; meanwhile the engine beats.
         while not delivery.wait(_SLICE_S):
             self.beat()
         return delivery.result()
+
+
+def _is_looked_at_here(_delivery: Delivery) -> None:
+    pass

@@ -127,6 +127,11 @@ class CameraModule(DeviceModule[Camera]):
         is_armed = self._ring is not None and not self._ring.ended
         return is_armed or super().is_running
 
+    def make_safe(self, *, hung: bool, is_free: bool) -> None:
+        if self._ring is not None:  # whoever reads it would wait for ever
+            self._ring.end(f"{self.name} was given up")
+        super().make_safe(hung=hung, is_free=is_free)
+
     def _tell(self, batch: FramesReceived) -> None:
         """Tell of frames that have come; runs on the camera thread."""
         self.context.trace.frames(

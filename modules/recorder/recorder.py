@@ -8,7 +8,7 @@ from typing import Final
 from hal.acquisition import RunState
 from hal.base import ErrorRecord, ModuleState, StateError
 from hal.frames import FrameRings
-from hal.kernel import Loop, Module, StopModule, handles
+from hal.kernel import Loop, Module, RunLost, StopModule, handles
 from hal.messages import (
     FinishRecording,
     FramesStored,
@@ -21,6 +21,8 @@ from modules.recorder.track import Track
 
 STALL_S: Final = 60.0
 """So long a single write may take before the recorder counts as hung."""
+LOST_DRAIN_S: Final = 5.0
+"""How long the frames of a run that nobody conducts any more are waited for."""
 
 
 class RecorderModule(Module):
@@ -66,18 +68,33 @@ class RecorderModule(Module):
         self.set_state(ModuleState.STOPPING)
         for loop in self.loops:
             loop.stop()
-        recording, self._recording = self._recording, None
-
-        def close() -> None:
-            # Otherwise a film that is being finished has just been waited for.
-            if recording is not None:
-                recording.finish(RunState.ERROR, 0.0, lambda: True)
-
+        # A film that is being finished is a job ahead of this one.
         self.run_job(
-            close,
+            self.let_go,
             what="close files",
             then=lambda _: self.set_state(ModuleState.STOPPED),
         )
+
+    @handles(RunLost)
+    def on_run_lost(self, msg: RunLost) -> None:
+        """Store what its cameras still bring, and close the files."""
+        recording = self._recording
+        if recording is None or recording.run_id != msg.run_id:
+            return
+        self._recording = None
+        self.run_job(
+            partial(
+                recording.finish, RunState.ERROR, LOST_DRAIN_S, lambda: self._stopping
+            ),
+            deadline_s=FinishRecording.deadline_s,
+            what="close files",
+        )
+
+    def let_go(self) -> None:
+        """Close all files, so that what was stored is whole and says how it ended."""
+        recording, self._recording = self._recording, None
+        if recording is not None:
+            recording.finish(RunState.ERROR, 0.0, lambda: True)
 
     def _opened(self, recording: Recording) -> RecordingOpened:
         self._recording = recording
