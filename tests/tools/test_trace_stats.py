@@ -218,3 +218,21 @@ def test_a_session_without_any_record_has_statistics(new_trace, hal_trace):
 
     assert code == 0
     assert "deliveries  0, failed 0" in out
+
+
+def test_restarts_and_the_deepest_queues_are_told(new_trace, numbers, hal_trace):
+    file = new_trace()
+    file.event("restarted", 0.5, module="camera1", generation=2)
+    for t_s, queued in ((1.0, 3), (6.0, 7), (11.0, 2)):
+        samples = [
+            {"module": "camera1", "queued": queued},
+            {"module": "stage", "queued": 0},
+        ]
+        file.event("statistics", t_s, modules=samples)
+
+    found = numbers(file.path)
+    assert found["restarts"] == {"camera1": 1}
+    assert found["deepest_queue"] == {"camera1": 7, "stage": 0}
+    _, out, _ = hal_trace("stats", file.path)
+    assert "restarts    camera1 1" in out
+    assert "queues      most found waiting: camera1 7\n" in out

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hal.base import set_log_sink, wire_name
-from hal.kernel import Delivery, How, Message, System
+from hal.kernel import Delivery, How, Message, Safeguards, System
 
 PRINCIPAL: Final = "script:bench"
 PATIENCE_S: Final = 60.0
@@ -18,11 +18,13 @@ PATIENCE_S: Final = 60.0
 
 
 @contextmanager
-def running_system() -> Iterator[tuple[System, Path]]:
+def running_system(
+    safeguards: Safeguards | None = None,
+) -> Iterator[tuple[System, Path]]:
     """Run a kernel; yield it and its log folder, which is deleted afterwards."""
     # A thread left behind may still write its dump while the folder is deleted.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        system = System(log_folder=Path(name))
+        system = System(log_folder=Path(name), safeguards=safeguards)
         previous_sink = set_log_sink(system.trace.log)
         system.run_kernel()
         try:

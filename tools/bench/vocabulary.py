@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar
 
-from hal.kernel import Event, Lane, Loop, Module, Request, handles
+from hal.kernel import Dispatching, Event, Lane, Loop, Module, Request, handles
 
 
 class Ticked(Event, frozen=True):
@@ -58,6 +58,12 @@ class Listener(Module):
     @handles(Ticked)
     def on_ticked(self, msg: Ticked) -> None:
         """Do nothing: the cost is the kernel's alone."""
+
+
+class PooledListener(Listener):
+    """The same on a thread of the pool."""
+
+    dispatching: ClassVar[Dispatching] = Dispatching.POOL
 
 
 class Answerer(Module):

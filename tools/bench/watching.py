@@ -11,7 +11,7 @@ from bench.report import Line
 from bench.systems import post, running_system
 from bench.vocabulary import Stepper, TakeStep
 from hal.base import ErrorRecord
-from hal.kernel import Delivery, System, Watchdog
+from hal.kernel import System, Watchdog
 from hal.kernel.activity import HandlerActivity
 from hal.kernel.watchdog import TICK_S
 
@@ -25,22 +25,20 @@ def measure(scale: Scale) -> Iterator[Line]:
         system.start()
         stepper = system.module("stepper")
         assert isinstance(stepper, Stepper)
-        waiting = [post(system, TakeStep(), "stepper") for _ in range(opened)]
+        for _ in range(opened):
+            post(system, TakeStep(), "stepper")
         # Not started: scanned by hand, beside the one that runs.
         watchdog = Watchdog(system.broker, system.trace, system.clock)
-        yield from _per_message(scale, count, watchdog, waiting[-1])
-        yield from _per_scan(scale, watchdog, waiting, system)
-        system.module("stepper").bury()
+        yield from _per_message(scale, count, watchdog)
+        yield from _per_scan(scale, watchdog, system)
         stepper.gate.set()
 
 
-def _per_message(
-    scale: Scale, count: int, watchdog: Watchdog, delivery: Delivery
-) -> Iterator[Line]:
+def _per_message(scale: Scale, count: int, watchdog: Watchdog) -> Iterator[Line]:
     queue: SimpleQueue[object] = SimpleQueue()
 
     def put_and_get() -> None:
-        queue.put(delivery)
+        queue.put(None)
         queue.get()
 
     def watch() -> None:
@@ -48,11 +46,11 @@ def _per_message(
         watchdog.unwatch(ready)
 
     def make_and_watch() -> None:
-        activity = _activity(delivery)
+        activity = _activity()
         watchdog.watch(activity)
         watchdog.unwatch(activity)
 
-    ready = _activity(delivery)
+    ready = _activity()
     cases = (("watch and unwatch", watch), ("the same with its record", make_and_watch))
     for what, call in cases:
         found = paired(
@@ -70,10 +68,8 @@ def _per_message(
         )
 
 
-def _per_scan(
-    scale: Scale, watchdog: Watchdog, waiting: list[Delivery], system: System
-) -> Iterator[Line]:
-    activities = [_activity(waiting[-1]) for _ in range(200)]
+def _per_scan(scale: Scale, watchdog: Watchdog, system: System) -> Iterator[Line]:
+    activities = [_activity() for _ in range(200)]
     for activity in activities:
         watchdog.watch(activity)
     scans = scale.pick(200, 5)
@@ -89,8 +85,15 @@ def _per_scan(
     )
 
 
-def _activity(delivery: Delivery) -> HandlerActivity:
-    return HandlerActivity("stepper", delivery, 0.0, float("inf"), _ignore)
+def _activity() -> HandlerActivity:
+    return HandlerActivity(
+        "stepper",
+        "take step",
+        None,
+        started_s=0.0,
+        patience_s=float("inf"),
+        on_expire=_ignore,
+    )
 
 
 def _ignore(_activity: HandlerActivity, _error: ErrorRecord) -> None:

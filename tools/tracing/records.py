@@ -132,6 +132,16 @@ class Event:
             return float(value)
         return None
 
+    def parts(self, name: str) -> list[Event]:
+        """Return a field that is a list of records of the same kind; else nothing."""
+        value = self.data.get(name)
+        found = value if isinstance(value, list) else []
+        return [
+            Event(self.header, self.offset, self.kind, self.t_s, part)
+            for part in found
+            if isinstance(part, dict)
+        ]
+
     @property
     def module(self) -> str:
         """Module (or camera) it speaks of, or ""."""

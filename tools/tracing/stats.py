@@ -61,6 +61,9 @@ class Stats:
     errors: Counter[str] = field(default_factory=Counter)
     late: Counter[tuple[str, str]] = field(default_factory=Counter)
     late_results: int = 0
+    restarts: Counter[str] = field(default_factory=Counter)
+    deepest_queue: dict[str, int] = field(default_factory=dict)
+    """The most that was found waiting for each module, a sample every few seconds."""
     gaps: int = 0
     lost: int = 0
     frames: dict[tuple[str, str], dict[str, Spans]] = field(default_factory=dict)
@@ -150,6 +153,12 @@ def _add_event(stats: Stats, event: Event) -> None:
             stats.groups.setdefault(key, Group()).late.add(event.text("id"))
     elif event.kind == "late result":
         stats.late_results += 1
+    elif event.kind == "restarted":
+        stats.restarts[event.module] += 1
+    elif event.kind == "statistics":
+        for sample in event.parts("modules"):
+            queued, deepest = int(sample.number("queued") or 0), stats.deepest_queue
+            deepest[sample.module] = max(queued, deepest.get(sample.module, 0))
     elif event.kind == "gap":
         stats.gaps += 1
         stats.lost += int(event.number("lost") or 0)

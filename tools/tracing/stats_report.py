@@ -59,6 +59,8 @@ def as_json(stats: Stats) -> dict[str, object]:
             for (module, activity), count in sorted(stats.late.items())
         ],
         "late_results": stats.late_results,
+        "restarts": dict(stats.restarts),
+        "deepest_queue": stats.deepest_queue,
         "gaps": {"count": stats.gaps, "lost": stats.lost},
         "frames": [
             {
@@ -105,6 +107,11 @@ def text_lines(stats: Stats, *, local: bool, table: bool = True) -> Iterator[str
     yield f"late        {_counts(Counter(late))}" + (
         f"; results that came too late: {stats.late_results}" * bool(stats.late_results)
     )
+    if stats.restarts:
+        yield f"restarts    {_counts(stats.restarts)}"
+    waiting = Counter({name: n for name, n in stats.deepest_queue.items() if n})
+    if waiting:
+        yield f"queues      most found waiting: {_counts(waiting)}"
     if stats.gaps:
         yield f"gaps        {stats.gaps}, with {stats.lost} records not written"
     else:

@@ -1,0 +1,1 @@
+"""Random scripts for the kernel: see `tools/explore_kernel.py`."""

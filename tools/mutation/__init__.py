@@ -1,0 +1,1 @@
+"""Breaks the kernel on purpose, and sees whether the tests notice."""

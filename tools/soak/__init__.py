@@ -1,0 +1,1 @@
+"""Random traffic for hours, and a look at what it leaves behind."""
