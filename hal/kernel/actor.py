@@ -140,7 +140,7 @@ class ModuleActor(pykka.Actor, Parametrized, Hooks):
 
         Runs on: any.
         """
-        callback = reply or self._log_failure
+        callback = reply or self.log_failure
         if self.is_given_up:
             return self.context.broker.refuse(message, self.name, self._too_late())
         return self.context.broker.send(
@@ -420,7 +420,8 @@ class ModuleActor(pykka.Actor, Parametrized, Hooks):
         except BaseException as exc:
             self.log.error("failed", what=what, exc_info=exc)
 
-    def _log_failure(self, delivery: Delivery) -> None:
+    def log_failure(self, delivery: Delivery) -> None:
+        """Log the errors of a delivery that nobody looks at."""
         for error in delivery.errors:
             self.log.warning(
                 "message failed",

@@ -86,10 +86,11 @@ class Module(ModuleActor):
             for name, answer in delivery.responses.items():
                 if answer is True:
                     data.update(told_by=name)
-            self._log_failure(delivery)
+            self.log_failure(delivery)
             self.log.error(phrase, **data)
 
-        self.send(event, reply=heard)
+        # Heard of wherever the delivery ends: this generation may be given up by then.
+        self.context.broker.send(event, principal=self.name, on_complete=heard)
 
     @handles(DescribeParameters)
     def on_describe(self, msg: DescribeParameters) -> ParameterList:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from typing import Any
 
 import pytest
 
-from hal.base import ModuleDead, ModuleState
+from hal.base import Cancelled, ModuleDead, ModuleState, SystemClock
 from hal.kernel import System
+from hal.kernel.worker import Job
 from tests.kernel.bench import (
     HANG_S,
     Probe,
@@ -302,3 +304,29 @@ def test_other_modules_see_neither_error_nor_hang(
     assert delivery.tickets["good"].how == "done"
     assert good.seen == [("noted", "all", 1)]
     assert good.state is ModuleState.LOADED
+
+
+def test_a_job_that_was_given_up_before_it_began_never_begins() -> None:
+    # Its generation may have been given up between the order and the worker's turn, and
+    # the successor may be opening the device by now.
+    called: list[str] = []
+    ended: list[Job] = []
+    job = Job(
+        "bad",
+        lambda: called.append("driver"),
+        what="move",
+        deadline_s=1.0,
+        delivery=None,
+        then=None,
+        context=contextvars.copy_context(),
+        clock=SystemClock(),
+        on_end=ended.append,
+        on_expire=lambda _job, _error: None,
+    )
+    job.given_up = True
+
+    job.run()
+
+    assert called == []
+    assert ended == [job]
+    assert isinstance(job.error, Cancelled)

@@ -923,3 +923,25 @@ def test_a_message_for_a_module_that_dies_as_it_comes_ends_once(
     assert {How.DONE, How.DEAD} <= hows
     until(lambda: of_kind(records, "given up"))
     assert ended_once(records)
+
+
+def test_a_module_that_gives_itself_up_twice_is_given_up_once(
+    system: System, records: Records
+) -> None:
+    script = add_scripted(system, "bad", restart=EAGER)
+
+    def fail_twice(module: Scripted) -> None:
+        module.fail(ValueError("first"))
+        module.fail(ValueError("second"))
+
+    script.acts["fail twice"] = fail_twice
+    system.start()
+
+    error = only_error(system.send(Act("fail twice"), to="bad"))
+
+    assert error.text.endswith("ValueError: first")
+    until(lambda: system.module("bad").state is ModuleState.STARTED)
+    assert answers(system, "bad")
+    until(lambda: of_kind(records, "restarted", module="bad"))
+    assert len(of_kind(records, "given up", module="bad")) == 1
+    assert script.generations_of("make") == [1, 2]

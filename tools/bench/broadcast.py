@@ -118,7 +118,7 @@ def _measure(
     )
     yield Line(
         "broadcast",
-        f"to {subscribers}, {threads}, sustained with rendering",
+        f"to {subscribers}, sustained with rendering, {threads}",
         lasting.ratio,
         "raw fan-out",
         stated=f"{lasting.measured:,.0f} messages/s; "
@@ -126,7 +126,7 @@ def _measure(
     )
     yield Line(
         "broadcast",
-        f"to {subscribers}, {threads}, one at a time",
+        f"to {subscribers}, one at a time, {threads}",
         alone.ratio,
         "raw fan-out",
         stated=f"{1e6 / alone.measured:,.0f} us until all have handled it, "

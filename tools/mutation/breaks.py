@@ -155,7 +155,7 @@ BREAKS: Final = (
         "            if self._urgent and not self._normal:\n"
         "                return Taken(self._urgent.popleft())\n"
         "            if self._own:\n",
-        _k("lanes"),
+        _k("order", "lanes"),
     ),
     Break(
         "a stop cancels nothing",
@@ -277,7 +277,7 @@ BREAKS: Final = (
         _LOOP,
         "        late = not self._claim()\n",
         "        self._claim()\n        late = False\n",
-        _k("loops", "generations"),
+        _k("interleavings", "loops", "generations"),
     ),
     Break(
         "a loop that was given up beats on",
