@@ -1,10 +1,17 @@
-"""What hardware promises: one abstract base class per kind of instrument."""
+"""What hardware promises: one abstract base class per kind of instrument.
+
+Every kind also says how long its operations take (`time_to_move_s`, `time_to_switch_s`,
+`time_to_read_s`, `time_to_reach_s`), so that a plan can be timed before it is run.
+"""
 
 from hal.devices.camera import Camera, FrameStamp
 from hal.devices.device import Device
 from hal.devices.filter_wheel import FilterWheel
+from hal.devices.focus_sensor import FocusSensor, FocusSignal
+from hal.devices.in_world import InWorld, SimulatedWorld
 from hal.devices.light_source import LightSource
 from hal.devices.shutter import Shutter
+from hal.devices.temperature import TemperatureController, TemperatureSensor
 from hal.devices.xy_stage import XYStage
 from hal.devices.z_stage import ZStage
 
@@ -12,9 +19,15 @@ __all__ = [
     "Camera",
     "Device",
     "FilterWheel",
+    "FocusSensor",
+    "FocusSignal",
     "FrameStamp",
+    "InWorld",
     "LightSource",
     "Shutter",
+    "SimulatedWorld",
+    "TemperatureController",
+    "TemperatureSensor",
     "XYStage",
     "ZStage",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,6 +77,23 @@ class Camera(Device):
         _, _, width, height = self.roi
         return height // self.binning, width // self.binning
 
+    def frame_period_s(self) -> float:
+        """Return the time from one frame of a film to the next.
+
+        By default that is the exposure. Needs no open device.
+        """
+        return self.exposure_s
+
+    def arm(self) -> None:
+        """Get ready for the next film; whatever triggers it may come from now on.
+
+        The cameras of a run are all armed before the first of them is started.
+
+        Raises:
+            StateError: Not open, or running.
+        """
+        self._require_open()
+
     @abstractmethod
     def start(self, frames: int | None) -> None:
         """Begin to expose: `frames` frames, or until `stop` when None.
@@ -106,6 +124,27 @@ class Camera(Device):
     @abstractmethod
     def stop(self) -> None:
         """Stop exposing; harmless when not running."""
+
+    @property
+    def has_companions(self) -> bool:
+        """Whether `write_companions` has something to write for the next film."""
+        return False
+
+    def write_companions(self, stem: Path) -> tuple[Path, ...]:
+        """Write what only the camera knows of its last film beside it.
+
+        Most cameras know nothing; a simulated one may know what was really there.
+
+        Args:
+            stem: Path of the film's files without their endings; add an ending to it.
+
+        Returns:
+            The files written.
+
+        Raises:
+            DeviceError: They cannot be written.
+        """
+        return ()
 
     def check_together(self, values: Mapping[str, Value]) -> None:
         x, y, width, height = self._resolve(values)

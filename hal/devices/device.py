@@ -27,6 +27,9 @@ class Device(Parametrized, ABC):
     """Whether it only pretends; stamped into every file recorded with it."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Python packages (as imported) it cannot work without."""
+    times_are_exact: ClassVar[bool] = False
+    """Whether its `time_to_...` methods say how long it takes; otherwise they say the
+    longest it may take before it counts as failed. Neither needs an open device."""
 
     def __init__(self, **values: Value) -> None:
         super().__init__(**values)

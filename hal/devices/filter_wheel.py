@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping
+from typing import Final
 
 from hal.base import (
     DeviceError,
@@ -15,6 +17,11 @@ from hal.base import (
     one_of,
 )
 from hal.devices._motion import MovingDevice
+
+# Centre and width as makers write them on the rim: "525/50", "FF01-525/50".
+_BAND: Final = re.compile(
+    r"(?<![\d./])(\d{3,4}(?:\.\d+)?)/(\d{1,3}(?:\.\d+)?)(?![\d./])"
+)
 
 
 class FilterWheel(MovingDevice):
@@ -64,6 +71,36 @@ class FilterWheel(MovingDevice):
         self._require_open()
         return self._do_slot()
 
+    def time_to_move_s(self, start: int | str, end: int | str) -> float:
+        """Return how long `move_to(end)` takes when `start` is in the light.
+
+        Up to 20 ms more go by until the arrival is noticed. See `times_are_exact`.
+
+        Args:
+            start: Number, counted from 1, or name of the filter.
+            end: As `start`.
+
+        Raises:
+            LimitError: No such filter.
+        """
+        self._slot_of(start)
+        self._slot_of(end)
+        return self.move_timeout_s + self.settle_s
+
+    def pass_band_nm(self, slot: int | str) -> tuple[float, float] | None:
+        """Return the lowest and highest wavelength a filter lets through.
+
+        Known where its name says it: "525/50" passes 50 nm around 525 nm. None for
+        every other name, as "empty", and for names with several bands.
+
+        Args:
+            slot: Number, counted from 1, or name of the filter.
+
+        Raises:
+            LimitError: No such filter.
+        """
+        return _pass_band(self.names[self._slot_of(slot) - 1])
+
     def check_together(self, values: Mapping[str, Value]) -> None:
         text = str(values["filters"])
         names = _names(text)
@@ -96,6 +133,14 @@ class FilterWheel(MovingDevice):
     @abstractmethod
     def _do_slot(self) -> int:
         """Ask which slot, counted from 1, is in the light."""
+
+
+def _pass_band(name: str) -> tuple[float, float] | None:
+    found = _BAND.findall(name)
+    if len(found) != 1:
+        return None
+    center_nm, width_nm = (float(number) for number in found[0])
+    return center_nm - width_nm / 2, center_nm + width_nm / 2
 
 
 def _names(filters: str) -> tuple[str, ...]:

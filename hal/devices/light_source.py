@@ -90,6 +90,13 @@ class LightSource(WaitingDevice):
         self._require_open()
         return self._do_is_on()
 
+    def time_to_switch_s(self) -> float:
+        """Return how long a change takes, of power or between on and off.
+
+        Up to 20 ms more go by until it is noticed. See `times_are_exact`.
+        """
+        return self.switch_timeout_s
+
     def safe_state(self) -> None:
         """Turn the light off, and make sure that it is.
 

@@ -49,6 +49,13 @@ class Shutter(WaitingDevice):
         self._require_open()
         return self._do_is_shutter_open()
 
+    def time_to_switch_s(self, is_open: bool) -> float:
+        """Return how long `set_shutter(is_open)` takes when it is not so already.
+
+        Up to 20 ms more go by until it is noticed. See `times_are_exact`.
+        """
+        return self.switch_timeout_s
+
     def safe_state(self) -> None:
         """Close the shutter, and make sure that it is closed.
 

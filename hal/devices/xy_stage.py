@@ -112,6 +112,19 @@ class XYStage(MovingDevice):
         x_um, y_um = self.position_um()
         self.move_and_settle(x_um + dx_um, y_um + dy_um)
 
+    def time_to_move_s(
+        self, start_um: tuple[float, float], end_um: tuple[float, float]
+    ) -> float:
+        """Return how long `move_and_settle` takes, from one place to another.
+
+        Up to 20 ms more go by until the arrival is noticed. See `times_are_exact`.
+
+        Args:
+            start_um: x, y where the move begins, at rest.
+            end_um: x, y of its target.
+        """
+        return self.move_timeout_s + self.settle_s
+
     def check_together(self, values: Mapping[str, Value]) -> None:
         for axis in ("x", "y"):
             low_um, high_um = values[f"{axis}_low_um"], values[f"{axis}_high_um"]

@@ -90,6 +90,17 @@ class ZStage(MovingDevice):
         """Move relative to where the drive is now; as `move_and_settle`."""
         self.move_and_settle(self.position_um() + dz_um)
 
+    def time_to_move_s(self, start_um: float, end_um: float) -> float:
+        """Return how long `move_and_settle` takes, from one height to another.
+
+        Up to 20 ms more go by until the arrival is noticed. See `times_are_exact`.
+
+        Args:
+            start_um: Where the move begins, at rest.
+            end_um: Its target.
+        """
+        return self.move_timeout_s + self.settle_s
+
     def check_together(self, values: Mapping[str, Value]) -> None:
         low_um, high_um = values["z_low_um"], values["z_high_um"]
         if float(low_um) > float(high_um):

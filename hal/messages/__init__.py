@@ -4,10 +4,13 @@ from hal.messages.camera import (
     ArmCamera,
     CameraArmed,
     CameraFinished,
+    CompanionsWritten,
     FramesReceived,
     StartCamera,
     StopCamera,
+    WriteCompanions,
 )
+from hal.messages.focus import FocusMeasured, FocusReading, GetFocus
 from hal.messages.light import (
     FilterWheelMoved,
     GetLight,
@@ -47,19 +50,30 @@ from hal.messages.stage import (
     ZMoved,
     ZPosition,
 )
+from hal.messages.temperature import (
+    GetTemperature,
+    SetTemperature,
+    TemperatureMeasured,
+    TemperatureState,
+)
 
 __all__ = [
     "ArmCamera",
     "CameraArmed",
     "CameraFinished",
     "CancelRun",
+    "CompanionsWritten",
     "FilterWheelMoved",
     "FinishRecording",
+    "FocusMeasured",
+    "FocusReading",
     "FramesReceived",
     "FramesStored",
+    "GetFocus",
     "GetLight",
     "GetRunStatus",
     "GetStagePosition",
+    "GetTemperature",
     "GetZPosition",
     "HaltMotion",
     "LightChanged",
@@ -78,12 +92,16 @@ __all__ = [
     "SetLight",
     "SetParameters",
     "SetShutter",
+    "SetTemperature",
     "ShutterChanged",
     "StageMoved",
     "StagePosition",
     "StartCamera",
     "StartRun",
     "StopCamera",
+    "TemperatureMeasured",
+    "TemperatureState",
+    "WriteCompanions",
     "ZMoved",
     "ZPosition",
 ]

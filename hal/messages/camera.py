@@ -39,6 +39,8 @@ class CameraArmed(Record, frozen=True):
     extension: str
     """What its files are told apart by; empty for the usual."""
     simulated: bool
+    has_companions: bool = False
+    """Whether it wants to write files of its own beside the film's."""
 
 
 class StartCamera(Request, frozen=True):
@@ -56,6 +58,24 @@ class StopCamera(Request, frozen=True):
 
     lane: ClassVar[Lane] = Lane.URGENT
     run_id: str
+
+
+class WriteCompanions(Request, frozen=True):
+    """Write what only the camera knows of that run; answers with `CompanionsWritten`.
+
+    Sent once the film itself is stored and closed.
+    """
+
+    deadline_s: ClassVar[float] = 60.0
+    run_id: str
+    stem: str
+    """Full path of the film without its endings."""
+
+
+class CompanionsWritten(Record, frozen=True):
+    """The camera's own files of a film."""
+
+    files: tuple[str, ...]
 
 
 class FramesReceived(Event, frozen=True):

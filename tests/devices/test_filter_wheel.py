@@ -73,3 +73,31 @@ def test_move_that_does_not_end_is_halted_and_timed_out() -> None:
 
     assert not wheel.is_moving()
     assert wheel.slot() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "band"),
+    [
+        ("525/50", (500.0, 550.0)),
+        ("FF01-605/70", (570.0, 640.0)),
+        ("BP 447/60.5", (416.75, 477.25)),
+        ("1050/100", (1000.0, 1100.0)),
+        ("empty", None),
+        ("525", None),
+        ("50/525/50", None),
+        ("12525/50", None),
+        ("GFP 1/2", None),
+        ("440/40 521/25", None),
+    ],
+)
+def test_a_pass_band_is_what_the_name_says(
+    name: str, band: tuple[float, float] | None
+) -> None:
+    wheel = SimFilterWheel(filters=f"nothing, {name}")
+
+    assert wheel.pass_band_nm(name) == wheel.pass_band_nm(2) == band
+
+
+def test_a_filter_that_is_not_there_has_no_pass_band() -> None:
+    with pytest.raises(LimitError, match="expected 1 to 2"):
+        SimFilterWheel(filters="a,b").pass_band_nm(3)

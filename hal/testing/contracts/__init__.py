@@ -13,16 +13,24 @@ exact a position is, where a stage may go. The contracts wait on the system's cl
 from hal.testing.contracts.camera import CameraContract
 from hal.testing.contracts.device import DeviceContract
 from hal.testing.contracts.filter_wheel import FilterWheelContract
+from hal.testing.contracts.focus_sensor import FocusSensorContract
 from hal.testing.contracts.light_source import LightSourceContract
 from hal.testing.contracts.shutter import ShutterContract
 from hal.testing.contracts.stages import XYStageContract, ZStageContract
+from hal.testing.contracts.temperature import (
+    TemperatureControllerContract,
+    TemperatureSensorContract,
+)
 
 __all__ = [
     "CameraContract",
     "DeviceContract",
     "FilterWheelContract",
+    "FocusSensorContract",
     "LightSourceContract",
     "ShutterContract",
+    "TemperatureControllerContract",
+    "TemperatureSensorContract",
     "XYStageContract",
     "ZStageContract",
 ]

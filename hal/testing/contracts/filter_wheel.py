@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from hal.base import LimitError
+from hal.base import LimitError, SystemClock
 from hal.devices import FilterWheel
 from hal.testing.contracts._halting import halt_during
 from hal.testing.contracts.device import DeviceContract
@@ -89,3 +89,17 @@ class FilterWheelContract(DeviceContract[FilterWheel]):
         device.move_to(2)
 
         assert device.slot() == 2
+
+    def test_tells_how_long_a_move_takes(self, device: FilterWheel) -> None:
+        device.move_to(1)
+        clock = SystemClock()
+        begun_s = clock.monotonic_s()
+
+        device.move_to(2)
+
+        took_s = clock.monotonic_s() - begun_s
+        said_s = device.time_to_move_s(1, device.names[1])
+        assert 0.0 <= said_s <= device.move_timeout_s + device.settle_s
+        assert took_s >= said_s or not device.times_are_exact
+        with pytest.raises(LimitError):
+            device.time_to_move_s(1, 0)

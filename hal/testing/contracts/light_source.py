@@ -75,6 +75,9 @@ class LightSourceContract(DeviceContract[LightSource]):
             end()
             assert not device.is_on()
 
+    def test_tells_how_long_a_change_takes(self, closed: LightSource) -> None:
+        assert 0.0 <= closed.time_to_switch_s() <= closed.switch_timeout_s
+
     def test_close_turns_it_off(self, device: LightSource) -> None:
         device.set_power(self.power_mw)
         device.set_on(True)

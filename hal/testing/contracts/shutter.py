@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from hal.base import SystemClock
 from hal.devices import Shutter
 from hal.testing.contracts.device import DeviceContract
 
@@ -29,7 +30,17 @@ class ShutterContract(DeviceContract[Shutter]):
         for end in (device.halt, device.safe_state):
             device.set_shutter(True)
             end()
-            assert not device.is_shutter_open()
+            self.assert_closes(device)
+
+    def assert_closes(self, device: Shutter) -> None:
+        clock = SystemClock()
+        deadline_s = clock.monotonic_s() + self.halt_within_s
+        while device.is_shutter_open():
+            assert clock.monotonic_s() < deadline_s
+
+    def test_tells_how_long_a_change_takes(self, closed: Shutter) -> None:
+        for is_open in (True, False):
+            assert 0.0 <= closed.time_to_switch_s(is_open) <= closed.switch_timeout_s
 
     def test_close_leaves_it_closed(self, device: Shutter) -> None:
         device.set_shutter(True)

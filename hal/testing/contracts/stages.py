@@ -54,6 +54,10 @@ class _StageContract(DeviceContract[S]):
         at = device.position_um()
         return at if isinstance(at, tuple) else (at,)
 
+    def said_s(self, device: S) -> float:
+        """Return how long it says that it takes from `near` to `far`; override."""
+        raise NotImplementedError
+
     def assert_at(self, device: S, target: Point) -> None:
         at = self.position(device)
         assert at == pytest.approx(target, abs=device.tolerance_um)
@@ -95,6 +99,18 @@ class _StageContract(DeviceContract[S]):
         device.wait_until_idle(self.wait_s)
         assert not device.is_moving()
         self.assert_at(device, self.far)
+
+    def test_tells_how_long_a_move_takes(self, device: S) -> None:
+        self.move(device, self.near)
+        clock = SystemClock()
+        begun_s = clock.monotonic_s()
+
+        self.move(device, self.far)
+
+        took_s = clock.monotonic_s() - begun_s
+        said_s = self.said_s(device)
+        assert 0.0 <= said_s <= device.move_timeout_s + device.settle_s
+        assert took_s >= said_s or not device.times_are_exact
 
     def test_target_outside_its_limits_leaves_it_unmoved(self, device: S) -> None:
         self.move(device, self.near)
@@ -172,6 +188,10 @@ class XYStageContract(_StageContract[XYStage]):
     }
     outside = ((-601.0, 0.0), (601.0, 0.0), (0.0, -401.0), (0.0, 401.0))
 
+    def said_s(self, device: XYStage) -> float:
+        (near_x, near_y), (far_x, far_y) = self.near, self.far
+        return device.time_to_move_s((near_x, near_y), (far_x, far_y))
+
 
 class ZStageContract(_StageContract[ZStage]):
     """Tests of a focus drive."""
@@ -180,3 +200,6 @@ class ZStageContract(_StageContract[ZStage]):
     far = (50.0,)
     limits: ClassVar[dict[str, float]] = {"z_low_um": -60.0, "z_high_um": 60.0}
     outside = ((-61.0,), (61.0,))
+
+    def said_s(self, device: ZStage) -> float:
+        return device.time_to_move_s(self.near[0], self.far[0])

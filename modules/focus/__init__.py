@@ -1,0 +1,1 @@
+"""Focus: the module that speaks for a focus sensor driver."""

@@ -1,0 +1,1 @@
+"""Temperature: the module that speaks for thermometers and controllers."""
