@@ -31,8 +31,7 @@ class Pattern:
     """Draws frame after frame; a pixel depends on seed, index, region and binning only.
 
     At binning 1 a region shows what the whole sensor shows there. Binned pixels
-    are means. The first four pixels (in reading order, as far
-    as the frame has them) hold the index, 16 bits each, lowest first.
+    are means.
 
     Runs on: any, one thread at a time.
     """
@@ -76,12 +75,19 @@ class Pattern:
         x_px, y_px, _, _ = self._roi
         for spot in self._spots:
             spot.draw(index, out, x_px, y_px, self._binning)
-        for place in range(min(_INDEX_PIXELS, out.size)):
-            out.flat[place] = index >> place * _INDEX_BITS & 0xFFFF
+
+
+def write_index(index: int, frame: npt.NDArray[Any]) -> None:
+    """Write `index` into the first four pixels of `frame`, or as many as it has.
+
+    In reading order, 16 bits each, lowest first.
+    """
+    for place in range(min(_INDEX_PIXELS, frame.size)):
+        frame.flat[place] = index >> place * _INDEX_BITS & 0xFFFF
 
 
 def index_in(frame: npt.NDArray[Any]) -> int:
-    """Return the index that `Pattern.draw` wrote into `frame`."""
+    """Return the index that `write_index` wrote into `frame`."""
     count = min(_INDEX_PIXELS, frame.size)
     return sum(int(frame.flat[n]) << n * _INDEX_BITS for n in range(count))
 

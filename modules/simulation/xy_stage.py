@@ -2,55 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from hal.base import Float, ParameterError, Value
+from hal.base import Float
 from hal.devices import XYStage
-from modules.simulation._leg import Leg
+from modules.simulation._axes import Point
+from modules.simulation._stage import SimStage
+from modules.simulation.world import XY_STAGE
 
 
-class SimXYStage(XYStage):
-    """Moves straight at constant speed; a halt leaves it where it is.
+class SimXYStage(SimStage, XYStage):
+    """Moves straight, as a real stage does; a halt leaves it where it is.
 
-    It stands at (0, 0) at first, in the middle of its travel, and keeps its position
-    while it is closed.
+    It stands at its home at first and keeps its position while it is closed. Without
+    further parameters it moves at constant speed and has no faults.
 
     Runs on: worker; `halt` any.
     """
 
-    is_simulated: ClassVar[bool] = True
+    kind: ClassVar[str] = XY_STAGE
+    _axis_names: ClassVar[tuple[str, ...]] = ("x", "y")
 
-    travel_um = Float(
-        100_000.0, unit="um", low=1.0, high=1e6, help="Length of travel, both axes."
+    home_x_um = Float(
+        0.0, unit="um", low="x_min_um", high="x_max_um", help="x it stands at first."
     )
-    speed_um_s = Float(
-        10_000.0, unit="um/s", low=1e-3, high=1e9, help="Speed of every move."
+    home_y_um = Float(
+        0.0, unit="um", low="y_min_um", high="y_max_um", help="y it stands at first."
     )
 
-    def __init__(self, **values: Value) -> None:
-        travel = type(self).travel_um
-        half_um = travel.check(self, values.get("travel_um", travel.default)) / 2
+    def time_to_move_s(
+        self, start_um: tuple[float, float], end_um: tuple[float, float]
+    ) -> float:
+        return self._time_to_move(start_um, end_um) + self.settle_s
+
+    def _set_travel(self, half_um: float) -> None:
         self.x_min_um = self.y_min_um = -half_um
         self.x_max_um = self.y_max_um = half_um
-        super().__init__(**values)
-        self._leg = Leg.resting(0.0, 0.0)
 
-    def check_together(self, values: Mapping[str, Value]) -> None:
-        super().check_together(values)
-        if values["travel_um"] != 2 * self.x_max_um:
-            raise ParameterError("travel_um is fixed when the stage is made")
+    def _home(self) -> Point:
+        return self.home_x_um, self.home_y_um
 
     def _do_start_move(self, x_um: float, y_um: float) -> None:
-        now_s = self.clock.monotonic_s()
-        self._leg = self._leg.towards(x_um, y_um, now_s=now_s, speed=self.speed_um_s)
-
-    def _do_is_moving(self) -> bool:
-        return not self._leg.is_over(self.clock.monotonic_s())
+        self._go_to(x_um, y_um)
 
     def _do_position(self) -> tuple[float, float]:
-        x_um, y_um = self._leg.at(self.clock.monotonic_s())
+        x_um, y_um = self._reading()
         return x_um, y_um
-
-    def _do_halt(self) -> None:
-        self._leg = Leg.resting(*self._leg.at(self.clock.monotonic_s()))

@@ -2,53 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
-from hal.base import Float, ParameterError, Value
+from hal.base import Float
 from hal.devices import ZStage
-from modules.simulation._leg import Leg
+from modules.simulation._axes import Point
+from modules.simulation._stage import SimStage
+from modules.simulation.world import Z_STAGE
 
 
-class SimZStage(ZStage):
-    """Moves at constant speed; a halt leaves it where it is.
+class SimZStage(SimStage, ZStage):
+    """Moves as a real focus drive does; a halt leaves it where it is.
 
-    It stands at 0 at first, in the middle of its travel, and keeps its position
-    while it is closed.
+    It stands at its home at first and keeps its position while it is closed. Without
+    further parameters it moves at constant speed and has no faults.
 
     Runs on: worker; `halt` any.
     """
 
-    is_simulated: ClassVar[bool] = True
+    kind: ClassVar[str] = Z_STAGE
+    _axis_names: ClassVar[tuple[str, ...]] = ("z",)
 
     travel_um = Float(10_000.0, unit="um", low=1.0, high=1e6, help="Length of travel.")
     speed_um_s = Float(
-        1_000.0, unit="um/s", low=1e-3, high=1e9, help="Speed of every move."
+        1_000.0, unit="um/s", low=1e-3, high=1e9, help="Highest speed of a move."
+    )
+    home_um = Float(
+        0.0,
+        unit="um",
+        low="z_min_um",
+        high="z_max_um",
+        help="Where it stands at first.",
     )
 
-    def __init__(self, **values: Value) -> None:
-        travel = type(self).travel_um
-        half_um = travel.check(self, values.get("travel_um", travel.default)) / 2
+    def time_to_move_s(self, start_um: float, end_um: float) -> float:
+        return self._time_to_move((start_um,), (end_um,)) + self.settle_s
+
+    def _set_travel(self, half_um: float) -> None:
         self.z_min_um = -half_um
         self.z_max_um = half_um
-        super().__init__(**values)
-        self._leg = Leg.resting(0.0)
 
-    def check_together(self, values: Mapping[str, Value]) -> None:
-        super().check_together(values)
-        if values["travel_um"] != 2 * self.z_max_um:
-            raise ParameterError("travel_um is fixed when the stage is made")
+    def _home(self) -> Point:
+        return (self.home_um,)
 
     def _do_start_move(self, z_um: float) -> None:
-        now_s = self.clock.monotonic_s()
-        self._leg = self._leg.towards(z_um, now_s=now_s, speed=self.speed_um_s)
-
-    def _do_is_moving(self) -> bool:
-        return not self._leg.is_over(self.clock.monotonic_s())
+        self._go_to(z_um)
 
     def _do_position(self) -> float:
-        (z_um,) = self._leg.at(self.clock.monotonic_s())
+        (z_um,) = self._reading()
         return z_um
-
-    def _do_halt(self) -> None:
-        self._leg = Leg.resting(*self._leg.at(self.clock.monotonic_s()))
