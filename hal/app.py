@@ -24,16 +24,19 @@ from hal.client import ClientModule
 from hal.config import (
     MODULES,
     BuiltModule,
+    BuiltWorld,
     HalSpec,
     ModuleSpec,
     find_class,
     load,
     resolve,
+    resolve_worlds,
     start_order,
 )
 from hal.frames import FrameRings
 from hal.kernel import Module, RestartPolicy, Safeguards, Strategy, System
 from hal.messages import RunAccepted
+from hal.worlds import Worlds
 
 IMPLICIT: Final = {
     "settings": "settings.settings",
@@ -50,6 +53,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     spec: HalSpec
     modules: tuple[BuiltModule, ...]
+    worlds: tuple[BuiltWorld, ...] = ()
 
     @property
     def is_simulated(self) -> bool:
@@ -72,7 +76,8 @@ def plan(
     """
     spec = load(config)
     spec = msgspec.structs.replace(spec, modules=spec.modules + _implicit(spec))
-    return Plan(spec, resolve(spec, overrides, settings, simulation))
+    modules = resolve(spec, overrides, settings, simulation)
+    return Plan(spec, modules, resolve_worlds(spec))
 
 
 class Application:
@@ -99,8 +104,10 @@ class Application:
             safeguards: Heartbeat and sentinel, where this is a process of HAL's own.
 
         Raises:
-            BadInput: The log folder that was asked for cannot be used.
-            StartError: The usual one cannot be used, or a module cannot be made.
+            BadInput: The log folder that was asked for cannot be used, or the state of
+                a world is that of another.
+            StartError: The usual folder cannot be used, or a module or world cannot be
+                made.
         """
         self.plan = plan
         self.log_folder = log_folder or plan.spec.directory / "logs"
@@ -118,9 +125,11 @@ class Application:
         self._previous_sink = set_log_sink(self._log)
         self.system.provide(FrameRings(RING_BYTES, self.system.clock))
         self.system.run_kernel()
+        self._worlds: Worlds | None = None
         try:
+            self._worlds = Worlds(plan.worlds, self.log_folder)
             for module in plan.modules:
-                self._add(module)
+                self._add(module, self._worlds)
         except BaseException:
             self.stop()
             raise
@@ -159,15 +168,19 @@ class Application:
     def stop(self, budget_s: float = 3.0) -> tuple[ErrorRecord, ...]:
         """Stop all modules in reverse order, then the kernel."""
         problems = self.system.stop(budget_s)
+        if self._worlds is not None:
+            self._worlds.close()
         set_log_sink(self._previous_sink)
         return problems
 
-    def _add(self, module: BuiltModule) -> None:
+    def _add(self, module: BuiltModule, worlds: Worlds) -> None:
         spec = module.spec
         arguments: dict[str, Any] = dict(module.values)
         try:
             if module.driver_class is not None:
-                arguments["driver"] = module.driver_class(**module.driver_values)
+                driver = module.driver_class(**module.driver_values)
+                worlds.admit(driver, spec.name)
+                arguments["driver"] = driver
             assert issubclass(module.module_class, Module)
             self.system.add(
                 module.module_class,

@@ -19,6 +19,9 @@ def check(arguments: Arguments) -> int:
     spec = checked.spec
     say(f"{spec.file}: ok: {spec.name}")
     say(f"data go to {spec.directory}")
+    for world in checked.worlds:
+        state = world.spec.state or "new at each start"
+        say(f"  {world.spec.name}: {world.spec.class_name} (world; state: {state})")
     for module in checked.modules:
         driver = module.driver_class
         text = f"  {module.spec.name}: {module.spec.class_name}"
@@ -38,7 +41,11 @@ def devices(arguments: Arguments) -> int:
     if arguments.json:
         say(plain(found))
         return 0
-    for group, title in (("hal.drivers", "Drivers"), ("hal.modules", "Modules")):
+    for group, title in (
+        ("hal.drivers", "Drivers"),
+        ("hal.modules", "Modules"),
+        ("hal.worlds", "Worlds"),
+    ):
         say(f"{title} (entry points {group}):")
         if not any(plugin.group == group for plugin in found):
             say("  none: is HAL installed in this Python? Run `python3 tools/start.py`")

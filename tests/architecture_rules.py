@@ -24,7 +24,7 @@ LAYERS = (
     {"app", "testing"},
 )
 # One unit at the very top: what starts HAL.
-TOP = {"__init__", "__main__", "app", "cli", "client", "main_loop"}
+TOP = {"__init__", "__main__", "app", "cli", "client", "main_loop", "worlds"}
 _TIME_FILES = ("hal/base/clock.py", "hal/kernel/sentinel_process.py")
 MAX_LINES = 450
 QT = {"qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "pyqtgraph"}
@@ -44,6 +44,7 @@ PLATFORM_FILES: dict[str, str] = {
     "hal/testing/processor.py": "Linux only; elsewhere switching is just slower",
     "hal/kernel/heartbeat.py": "SIGUSR1: stacks of all threads, asked for from outside",
     "hal/kernel/sentinel_process.py": "SIGKILL: a process that is frozen in C",
+    "modules/simulation/world/file_lock.py": "a lock that a killed process gives up",
 }
 CATCH_ALL: dict[str, str] = {
     "hal/kernel/turns.py::Turns._handle": "actor loop: attached to the delivery",

@@ -25,6 +25,7 @@ from hal.config.plugins import DRIVERS, MODULES, find_class, first_missing
 from hal.config.problems import Problems
 from hal.config.spec import DriverSpec, HalSpec, ModuleSpec
 from hal.config.values import Values, probe_driver, probe_module
+from hal.config.worlds import check_world, resolve_worlds
 from hal.devices import Device
 
 
@@ -84,7 +85,9 @@ def resolve(
                     f"{one_of(by_module)}{did_you_mean(change.module, by_module)}"
                 )
             )
-    resolver = _Resolver(simulation, problems)
+    resolve_worlds(spec, problems)
+    worlds = [world.name for world in spec.worlds]
+    resolver = _Resolver(simulation, worlds, problems)
     built: list[BuiltModule] = []
     for module in spec.modules:
         with problems.noted():
@@ -96,8 +99,9 @@ def resolve(
 class _Resolver:
     """Builds module after module; imports each class once."""
 
-    def __init__(self, simulation: bool, problems: Problems) -> None:
+    def __init__(self, simulation: bool, worlds: list[str], problems: Problems) -> None:
         self._simulation = simulation
+        self._worlds = worlds
         self._problems = problems
         self._classes: dict[tuple[str, str], type[Parametrized]] = {}
 
@@ -133,8 +137,9 @@ class _Resolver:
         if len(self._problems) == before:
             with self._problems.noted():
                 values = own.checked()
-            if driver is not None:
+            if driver is not None and driver_class is not None:
                 driver_values = driver.checked()
+                check_world(driver_class, driver, self._worlds)
         return BuiltModule(
             spec=module,
             module_class=module_class,

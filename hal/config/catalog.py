@@ -11,6 +11,7 @@ from hal.base import BadInput, Parametrized, StartError, Value
 from hal.config.plugins import (
     DRIVERS,
     MODULES,
+    WORLDS,
     entry_points,
     find_class,
     is_installed,
@@ -43,12 +44,12 @@ class ParameterInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PluginInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One registered module or driver class."""
+    """One registered module, driver or world class."""
 
     name: str
     """Short name, as in XML."""
     group: str
-    """`hal.modules` or `hal.drivers`."""
+    """`hal.modules`, `hal.drivers` or `hal.worlds`."""
     class_path: str
     summary: str = ""
     """First line of its docstring."""
@@ -63,13 +64,13 @@ class PluginInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_plugins() -> tuple[PluginInfo, ...]:
-    """Return every registered module and driver, broken ones with the reason.
+    """Return every registered module, driver and world, broken ones with the reason.
 
     Imports each class, but touches no hardware and no package it only `needs`.
     """
     return tuple(
         _describe(group, point.name, point.value.replace(":", "."))
-        for group in (MODULES, DRIVERS)
+        for group in (MODULES, DRIVERS, WORLDS)
         for point in entry_points(group)
     )
 
@@ -101,7 +102,8 @@ def _kind(cls: type[Parametrized]) -> str:
         return str(taken.__name__)
     home = Device.__module__.rpartition(".")[0]
     for base in cls.__mro__:
-        if base is not Device and base.__module__.startswith(f"{home}."):
+        # A kind leaves something to its drivers; `InWorld` and the like do not.
+        if inspect.isabstract(base) and base.__module__.startswith(f"{home}."):
             return base.__name__
     return ""
 

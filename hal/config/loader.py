@@ -3,8 +3,9 @@
 ::
 
     <hal name="My microscope" directory="~/hal-data">
+      <world name="sample" seed="1"/>
       <module name="camera1" class="cameras.camera" deadline_s="5" requires="stage">
-        <driver class="simulation.camera" exposure_s="0.05"/>
+        <driver class="simulation.camera" world="sample" exposure_s="0.05"/>
       </module>
     </hal>
 """
@@ -20,12 +21,14 @@ from hal.base import CLI, HAL, MODULE_NAME, BadInput, did_you_mean, one_of
 from hal.config.form import check_attributes, check_no_text
 from hal.config.order import check_cycles
 from hal.config.problems import Problems
-from hal.config.spec import DriverSpec, HalSpec, ModuleSpec
+from hal.config.spec import DriverSpec, HalSpec, ModuleSpec, WorldSpec
 from hal.config.xml import Element, read_xml
 from hal.kernel import Strategy
 
 RESERVED = ("name", "class", "deadline_s", "requires", "isolation", "restart")
 """Attributes of `<module>` that belong to HAL; all others are the module's own."""
+WORLD_CLASS = "simulation.world"
+"""What a `<world>` is that names no class."""
 ISOLATIONS = ("none",)
 """What `isolation` may be."""
 STRATEGIES = tuple(str(strategy) for strategy in Strategy)
@@ -59,12 +62,64 @@ def load(path: str | Path) -> HalSpec:
     with problems.noted():
         name = _required(root, "name", "a name for people")
     with problems.noted():
-        directory = _directory(root, Path(path))
+        directory = _path(root, "directory", "the folder for data", Path(path))
     modules = _modules(root, problems)
+    worlds = _worlds(root, Path(path), modules, problems)
     problems.raise_any()
     check_cycles(modules)
     return HalSpec(
-        name=name, directory=directory, file=root.place.file, modules=tuple(modules)
+        name=name,
+        directory=directory,
+        file=root.place.file,
+        modules=tuple(modules),
+        worlds=worlds,
+    )
+
+
+def _worlds(
+    root: Element, path: Path, modules: list[ModuleSpec], problems: Problems
+) -> tuple[WorldSpec, ...]:
+    worlds: list[WorldSpec] = []
+    taken = {module.name: ("a module", module.line) for module in modules}
+    for element in root.children:
+        if element.tag != "world":
+            continue
+        with problems.noted():
+            world = _world(element, path, problems)
+            if world.name in taken:
+                what, line = taken[world.name]
+                raise element.place.refuse(
+                    f"world name '{world.name}' is used by {what} at line {line}: "
+                    "expected a name of its own"
+                )
+            taken[world.name] = "a world", element.place.line
+            worlds.append(world)
+    return tuple(worlds)
+
+
+def _world(element: Element, path: Path, problems: Problems) -> WorldSpec:
+    name = _required(element, "name", "a name like sample")
+    label = f"world '{name}': "
+    if not MODULE_NAME.match(name) or len(name) > MAX_NAME:
+        raise element.place.refuse(
+            f"world name {name!r}: expected small letters, digits and _, first a "
+            f"letter, at most {MAX_NAME} of them"
+        )
+    check_no_text(element, problems, label)
+    for child in element.children:
+        problems.add(_unknown_element(child, element, (), label))
+    state = None
+    if "state" in element.attributes:
+        state = _path(element, "state", "a file to keep the world's state in", path)
+    class_name = element.attributes.get("class", WORLD_CLASS)
+    reserved = ("name", "class", "state")
+    return WorldSpec(
+        name=name,
+        class_name=class_name,
+        file=element.place.file,
+        line=element.place.line,
+        attributes={k: v for k, v in element.attributes.items() if k not in reserved},
+        state=state,
     )
 
 
@@ -74,8 +129,10 @@ def _modules(root: Element, problems: Problems) -> list[ModuleSpec]:
     elements = [e for e in root.children if e.tag == "module"]
     names = {element.attributes.get("name", "") for element in elements}
     for child in root.children:
+        if child.tag == "world":
+            continue
         if child.tag != "module":
-            problems.add(_unknown_element(child, root, ("module",)))
+            problems.add(_unknown_element(child, root, ("module", "world")))
             continue
         with problems.noted():
             module = _module(child, problems)
@@ -87,7 +144,7 @@ def _modules(root: Element, problems: Problems) -> list[ModuleSpec]:
             lines[module.name] = child.place.line
             _check_requires(module, names)
             modules.append(module)
-    if not root.children:
+    if all(child.tag == "world" for child in root.children):
         problems.add(
             root.place.refuse("<hal> has no modules: expected at least one <module>")
         )
@@ -155,15 +212,16 @@ def _required(element: Element, name: str, wanted: str, label: str = "") -> str:
     return value
 
 
-def _directory(root: Element, path: Path) -> Path:
-    text = _required(root, "directory", "the folder for data")
+def _path(element: Element, name: str, wanted: str, file: Path) -> Path:
+    """Return the absolute path in an attribute; a relative one is from `file`."""
+    text = _required(element, name, wanted)
     try:
         # Joining keeps `expanded` alone where it is absolute.
         expanded = Path(text).expanduser()
-        return Path(os.path.abspath(path.parent / expanded))
+        return Path(os.path.abspath(file.parent / expanded))
     except (OSError, RuntimeError, ValueError) as exc:
-        raise root.place.refuse(
-            f"<hal> directory={text!r}: expected the folder for data ({exc})"
+        raise element.place.refuse(
+            f"<{element.tag}> {name}={text!r}: expected {wanted} ({exc})"
         ) from exc
 
 

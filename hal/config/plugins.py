@@ -25,7 +25,10 @@ MODULES = "hal.modules"
 DRIVERS = "hal.drivers"
 """Entry point group of what `<driver class=...>` may name."""
 
-_KINDS = {MODULES: "module", DRIVERS: "driver"}
+WORLDS = "hal.worlds"
+"""Entry point group of what `<world class=...>` may name."""
+
+_KINDS = {MODULES: "module", DRIVERS: "driver", WORLDS: "world"}
 
 
 def entry_points(group: str) -> tuple[metadata.EntryPoint, ...]:
@@ -35,7 +38,7 @@ def entry_points(group: str) -> tuple[metadata.EntryPoint, ...]:
 
 
 def find_class(group: str, name: str, place: Place | None = None) -> type[Parametrized]:
-    """Return the class that `name` means in `group` (`MODULES` or `DRIVERS`).
+    """Return the class that `name` means in `group` (`MODULES`, ...).
 
     Imports the file the class is in, and so runs what stands at its top level.
 
@@ -134,11 +137,12 @@ def _not_imported(exc: BaseException, label: str, place: Place) -> Exception:
 
 def _unknown(group: str, name: str, why: str) -> str:
     kind = _KINDS[group]
-    other = MODULES if group == DRIVERS else DRIVERS
-    if any(point.name == name for point in entry_points(other)):
-        return (
-            f"'{name}' is a {_KINDS[other]} class: expected a {kind} class in <{kind}>"
-        )
+    for other in _KINDS.keys() - {group}:
+        if any(point.name == name for point in entry_points(other)):
+            return (
+                f"'{name}' is a {_KINDS[other]} class: expected a {kind} class in "
+                f"<{kind}>"
+            )
     known = [point.name for point in entry_points(group)]
     if not known:
         known_text = "no name is registered (is HAL installed in this Python?)"

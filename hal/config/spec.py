@@ -50,6 +50,25 @@ class ModuleSpec(msgspec.Struct, frozen=True, kw_only=True):
         return Place(self.file, self.line)
 
 
+class WorldSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One `<world>`: a simulated sample that drivers share."""
+
+    name: str
+    class_name: str
+    """Short name of a plugin, or the dotted path of a class."""
+    file: str = ""
+    line: int = 0
+    attributes: dict[str, str] = {}
+    """The world's parameters as text."""
+    state: Path | None = None
+    """Absolute path of the file that keeps its state; None for one that HAL removes."""
+
+    @property
+    def place(self) -> Place:
+        """Where it is written."""
+        return Place(self.file, self.line)
+
+
 class HalSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One whole file."""
 
@@ -59,3 +78,5 @@ class HalSpec(msgspec.Struct, frozen=True, kw_only=True):
     file: str
     modules: tuple[ModuleSpec, ...]
     """In the order of the file."""
+    worlds: tuple[WorldSpec, ...] = ()
+    """Likewise."""

@@ -88,6 +88,11 @@ class Values:
                 simulation=self._cls.__name__,
             )
 
+    def place_of(self, name: str) -> Place:
+        """Return where the value of `name` was written last."""
+        places = [place for known, _, place in self._layers if known == name]
+        return places[-1] if places else self._place
+
     def checked(self) -> dict[str, Value]:
         """Return the values, after limits and their fit to each other were checked.
 

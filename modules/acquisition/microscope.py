@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from hal.acquisition import FinishedFilm
-from hal.base import HalError, StateError, get_logger
+from hal.base import ErrorRecord, HalError, StateError, get_logger
 from hal.kernel import Delivery, DescribeParameters, Module, ParameterList, Request
 from hal.messages import (
     ArmCamera,
     CameraArmed,
+    CompanionsWritten,
     FinishRecording,
     GetStagePosition,
     OpenRecording,
@@ -20,6 +22,7 @@ from hal.messages import (
     StartCamera,
     StartRun,
     StopCamera,
+    WriteCompanions,
 )
 
 _SLICE_S: Final = 0.5
@@ -41,6 +44,7 @@ class Microscope:
         self._request = request
         self._module = module
         self._armed: dict[str, CameraArmed] = {}
+        self._stem = ""
 
     def arm(self, camera: str, frames: int | None) -> float:
         """Get a camera ready; return its exposure time in seconds."""
@@ -66,6 +70,7 @@ class Microscope:
             None,
             RecordingOpened,
         )
+        self._stem = str(Path(self._request.directory) / opened.base)
         return opened.files
 
     def start(self, camera: str) -> None:
@@ -81,7 +86,25 @@ class Microscope:
         done = self._ask(
             FinishRecording(self.run_id, state, drain_s), None, RecordingFinished
         )
-        return FinishedFilm(done.files, done.frames, done.problems)
+        files, problems = done.files, done.problems
+        if files:
+            companions, failures = self._companions()
+            files, problems = companions + files, problems + failures
+        return FinishedFilm(files, done.frames, problems)
+
+    def _companions(self) -> tuple[tuple[str, ...], tuple[ErrorRecord, ...]]:
+        """Have cameras write files of their own; return those, and what went wrong."""
+        files: tuple[str, ...] = ()
+        failures: tuple[ErrorRecord, ...] = ()
+        for camera, armed in self._armed.items():
+            if not armed.has_companions:
+                continue
+            try:
+                request = WriteCompanions(self.run_id, self._stem)
+                files += self._ask(request, camera, CompanionsWritten).files
+            except HalError as exc:
+                failures += (ErrorRecord.from_exception(exc, camera),)
+        return files, failures
 
     def _stage_um(self) -> tuple[float, float] | None:
         """Where the stage is; None where there is none, or several, or it is silent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from hal.base import ErrorRecord, Float, StateError
@@ -12,9 +13,11 @@ from hal.messages import (
     ArmCamera,
     CameraArmed,
     CameraFinished,
+    CompanionsWritten,
     FramesReceived,
     StartCamera,
     StopCamera,
+    WriteCompanions,
 )
 from modules.cameras.grab import Grab
 
@@ -40,6 +43,8 @@ class CameraModule(DeviceModule[Camera]):
     )
 
     _run_id = ""
+    _filmed = ""
+    """Run of the last film that was started."""
     _frames: int | None = None
     _ring: FrameRing | None = None
     _grab: Grab | None = None
@@ -53,6 +58,7 @@ class CameraModule(DeviceModule[Camera]):
         rings = self.context.service(FrameRings)
 
         def make_ring() -> FrameRing:
+            camera.arm()
             rings.remove(self.name)
             return rings.create(self.name, camera.frame_shape, camera.dtype)
 
@@ -75,6 +81,7 @@ class CameraModule(DeviceModule[Camera]):
             roi_y_px=y_px,
             extension=camera.extension,
             simulated=camera.is_simulated,
+            has_companions=camera.has_companions,
         )
 
     @handles(StartCamera)
@@ -101,6 +108,20 @@ class CameraModule(DeviceModule[Camera]):
             serves_jobs=True,
         )
         self._grab = grab
+        self._filmed = self._run_id
+
+    @handles(WriteCompanions)
+    def on_write_companions(self, msg: WriteCompanions) -> None:
+        """Write what only the camera knows of its last film; on the worker."""
+        camera, stem = self.device, Path(msg.stem)
+        if msg.run_id != self._filmed:
+            raise StateError(f"{self.name} has not filmed run {msg.run_id} last")
+        self.run_job(
+            lambda: camera.write_companions(stem),
+            then=lambda paths: CompanionsWritten(tuple(str(path) for path in paths)),
+            deadline_s=msg.deadline_s,
+            what="write companions",
+        )
 
     @handles(StopCamera)
     def on_stop_camera(self, msg: StopCamera) -> None:

@@ -36,7 +36,9 @@ def write(tmp_path: Path) -> Callable[[str | bytes], Path]:
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, str]]:
     """Return the entry points that exist for this test: group -> name -> value."""
-    points: dict[str, dict[str, str]] = {"hal.modules": {}, "hal.drivers": {}}
+    points: dict[str, dict[str, str]] = {
+        group: {} for group in ("hal.modules", "hal.drivers", "hal.worlds")
+    }
 
     def entry_points(*, group: str) -> list[metadata.EntryPoint]:
         return [

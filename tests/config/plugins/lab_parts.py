@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import ClassVar
 
 from hal.base import Bool, Choice, Float, Int, ParameterError, Parametrized, Text
-from hal.devices import Camera, Device
+from hal.devices import Camera, Device, InWorld, SimulatedWorld
 
 
 class Lamp(Device):
@@ -39,6 +39,22 @@ class SimLamp(Device):
 
     power_mw = Float(1.0, unit="mW", low=0.0, high=1000.0, help="Power.")
     speed = Float(1.0, help="Only the simulation has it.")
+
+
+class LabWorld(SimulatedWorld):
+    """A world with nothing in it."""
+
+    cells = Int(1, low=0, help="How many.")
+
+    def make_state(self, path):
+        """Make an empty file."""
+        path.touch()
+
+
+class WorldLamp(InWorld, Lamp):
+    """Shines in a world."""
+
+    is_simulated: ClassVar[bool] = True
 
 
 class LampBase(Device):
