@@ -1,0 +1,1 @@
+"""Pictures and speed of the simulated sample."""
