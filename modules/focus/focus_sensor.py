@@ -82,5 +82,5 @@ class FocusSensorModule(DeviceModule[FocusSensor]):
             )
             self._report_in(self.report_every_s)
         else:
-            self._log_failure(done)
+            self.log_failure(done)
             self._report_in(max(RETRY_S, self.report_every_s))

@@ -203,6 +203,15 @@ def test_a_truth_that_cannot_be_written_says_so(world: World, tmp_path: Path) ->
         camera.write_companions(tmp_path / "absent" / "movie")
 
 
+def test_a_region_beside_the_light_is_filmed_without_sample(world: World) -> None:
+    camera = camera_in(world, pixel_size_um=8.0, roi_height_px=1)
+
+    (frame,) = film_of(camera, 1)
+
+    assert frame.shape[0] == 1
+    assert abs(float(frame.mean()) - camera.offset) < 10.0
+
+
 def in_limits(name: str) -> st.SearchStrategy[object]:
     parameter = SimCamera.parameters()[name]
     if parameter.kind == "float":

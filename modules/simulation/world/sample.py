@@ -77,13 +77,12 @@ class Sample:
     def within(
         self, left_um: float, top_um: float, right_um: float, bottom_um: float
     ) -> Emitters:
-        """Return all emitters in a rectangle of the sample."""
-        first_x, first_y = (
-            _tile_at(left_um - OVERHANG_UM),
-            _tile_at(top_um - OVERHANG_UM),
-        )
-        last_x = _tile_at(right_um + OVERHANG_UM)
-        last_y = _tile_at(bottom_um + OVERHANG_UM)
+        """Return all emitters in a rectangle of the sample; it may be empty."""
+        first_x = _tile_at(left_um - OVERHANG_UM)
+        first_y = _tile_at(top_um - OVERHANG_UM)
+        # What lies beside the light has its right edge left of its left one.
+        last_x = max(first_x, _tile_at(right_um + OVERHANG_UM))
+        last_y = max(first_y, _tile_at(bottom_um + OVERHANG_UM))
         tiles = [
             self._tile(column, row)
             for row in range(first_y, last_y + 1)
