@@ -33,7 +33,9 @@ from hal.config import (
     resolve_worlds,
     start_order,
 )
+from hal.devices import InWorld
 from hal.frames import FrameRings
+from hal.isolation import Hosts, Launch, gateway_class
 from hal.kernel import Module, RestartPolicy, Safeguards, Strategy, System
 from hal.messages import RunAccepted
 from hal.worlds import Worlds
@@ -126,6 +128,7 @@ class Application:
         self.system.provide(FrameRings(RING_BYTES, self.system.clock))
         self.system.run_kernel()
         self._worlds: Worlds | None = None
+        self.system.provide(Hosts(self.system, log_folder=self.log_folder))
         try:
             self._worlds = Worlds(plan.worlds, self.log_folder)
             for module in plan.modules:
@@ -175,15 +178,19 @@ class Application:
 
     def _add(self, module: BuiltModule, worlds: Worlds) -> None:
         spec = module.spec
+        module_class = module.module_class
+        assert issubclass(module_class, Module)
         arguments: dict[str, Any] = dict(module.values)
         try:
-            if module.driver_class is not None:
+            if spec.process:
+                arguments = {"launch": _launch(module, worlds)}
+                module_class = gateway_class(module_class)
+            elif module.driver_class is not None:
                 driver = module.driver_class(**module.driver_values)
                 worlds.admit(driver, spec.name)
                 arguments["driver"] = driver
-            assert issubclass(module.module_class, Module)
             self.system.add(
-                module.module_class,
+                module_class,
                 spec.name,
                 deadline_s=spec.deadline_s or 5.0,
                 requires=spec.requires,
@@ -207,6 +214,25 @@ def enable_faulthandler() -> None:
     """Have Python print all stacks when the process crashes in C; needs a stderr."""
     with contextlib.suppress(AttributeError, ValueError, OSError, RuntimeError):
         faulthandler.enable()
+
+
+def _launch(module: BuiltModule, worlds: Worlds) -> Launch:
+    """Return what a module in a process of its own is made from."""
+    state = None
+    if module.driver_class is not None and issubclass(module.driver_class, InWorld):
+        # Places in a world go by the order of the file, not by who starts first.
+        state = worlds.admit(
+            module.driver_class(**module.driver_values), module.spec.name
+        )
+    return Launch(
+        module.spec.process,
+        module.module_class,
+        values=module.values,
+        driver_class=module.driver_class,
+        driver_values=module.driver_values,
+        memory_mb=module.spec.memory_mb,
+        world_state="" if state is None else str(state),
+    )
 
 
 def _implicit(spec: HalSpec) -> tuple[ModuleSpec, ...]:

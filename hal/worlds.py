@@ -38,10 +38,17 @@ class Worlds:
             self.close()
             raise
 
-    def admit(self, driver: object, name: str) -> None:
-        """Tell a driver that names a world where it is, and `name` as its own."""
-        if isinstance(driver, InWorld) and driver.world:
-            driver.enter(self._states[driver.world], name)
+    def admit(self, driver: object, name: str) -> Path | None:
+        """Tell a driver that names a world where it is, and `name` as its own.
+
+        Returns:
+            The file of that world; None if the driver lives in none.
+        """
+        if not isinstance(driver, InWorld) or not driver.world:
+            return None
+        state = self._states[driver.world]
+        driver.enter(state, name)
+        return state
 
     def close(self) -> None:
         """Remove what was only for this HAL; harmless when repeated."""

@@ -47,7 +47,15 @@ from hal.base.record import Record, pack, record_class, unpack, unpack_any, wire
 from hal.base.safe_state import SafeStateCall
 from hal.base.suggest import did_you_mean, one_of
 from hal.base.thread_safe import ThreadSafeFlag, ThreadSafeValue
-from hal.base.threads import Channel, SystemThreads, Thread, Threads
+from hal.base.threads import (
+    Channel,
+    Serial,
+    SerialThread,
+    SystemThreads,
+    Thread,
+    Threads,
+)
+from hal.base.usage import ProcessUsage
 
 __all__ = [
     "CLI",
@@ -90,10 +98,13 @@ __all__ = [
     "ParameterSpec",
     "Parametrized",
     "PlanError",
+    "ProcessUsage",
     "Record",
     "RemoteError",
     "RunError",
     "SafeStateCall",
+    "Serial",
+    "SerialThread",
     "StartError",
     "StateError",
     "StorageError",

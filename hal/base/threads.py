@@ -44,6 +44,19 @@ class Thread(Protocol):
         """Wait for its end, at most `timeout` seconds."""
 
 
+class Serial(Protocol):
+    """Makes calls one after the other, always on the same thread.
+
+    Runs on: any.
+    """
+
+    def put(self, call: Callable[[], object], /) -> None:
+        """Make `call` when those before it have returned; returns at once."""
+
+    def stop(self) -> None:
+        """Let the thread go when it has made the calls it got; returns at once."""
+
+
 class Threads(Protocol):
     """Starts threads, and makes the queues they wait at.
 
@@ -55,6 +68,9 @@ class Threads(Protocol):
 
     def channel(self) -> Channel[T]:
         """Return a new queue."""
+
+    def serial(self, name: str) -> Serial:
+        """Return the thread called `name` for calls that must share one."""
 
 
 class SystemThreads:
@@ -72,3 +88,34 @@ class SystemThreads:
     def channel(self) -> Channel[T]:
         """Return a new queue, written in C and so re-entrant, unlike `queue.Queue`."""
         return SimpleQueue()
+
+    def serial(self, name: str) -> Serial:
+        """Return a thread that is started with its first call."""
+        return SerialThread(self, name)
+
+
+class SerialThread:
+    """A daemon thread that makes calls in order; started when first needed.
+
+    Runs on: `put` one thread at a time; `stop` any.
+    """
+
+    def __init__(self, threads: Threads, name: str) -> None:
+        self._name = name
+        self._threads = threads
+        self._calls: Channel[Callable[[], object] | None] = threads.channel()
+        self._thread: Thread | None = None
+
+    def put(self, call: Callable[[], object], /) -> None:
+        """Make `call` when those before it have returned; returns at once."""
+        self._calls.put(call)
+        if self._thread is None:
+            self._thread = self._threads.start(self._name, self._run)
+
+    def stop(self) -> None:
+        """Let the thread end after the call it is in; returns at once."""
+        self._calls.put(None)
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()

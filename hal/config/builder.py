@@ -164,6 +164,12 @@ class _Resolver:
                     "because that attribute belongs to HAL"
                 )
         _check_needs(cls, label, module.place)
+        stays_because = getattr(cls, "stays_because", "")
+        if module.process and stays_because:
+            raise module.place.refuse(
+                f"{label} cannot be isolated: {stays_because}: expected "
+                'isolation="none"'
+            )
         kind = getattr(cls, "driver_kind", None)
         if kind is not None and module.driver is None:
             raise module.place.refuse(

@@ -25,16 +25,20 @@ from hal.config.spec import DriverSpec, HalSpec, ModuleSpec, WorldSpec
 from hal.config.xml import Element, read_xml
 from hal.kernel import Strategy
 
-RESERVED = ("name", "class", "deadline_s", "requires", "isolation", "restart")
+RESERVED = (
+    *("name", "class", "deadline_s", "requires", "isolation", "memory_mb", "restart"),
+)
 """Attributes of `<module>` that belong to HAL; all others are the module's own."""
 WORLD_CLASS = "simulation.world"
 """What a `<world>` is that names no class."""
-ISOLATIONS = ("none",)
-"""What `isolation` may be."""
+ISOLATIONS = ("none", "process")
+"""What `isolation` may be; also `process:NAME`."""
 STRATEGIES = tuple(str(strategy) for strategy in Strategy)
 """What `restart` may be."""
 MAX_NAME = 64
 """Longest name of a module."""
+MIN_MEMORY_MB = 100.0
+"""With less, a process cannot even load the kernel and numpy."""
 MAX_DEADLINE_S = 1e6
 """Longest deadline, seconds (eleven days): waits beyond it overflow on some systems."""
 
@@ -67,6 +71,7 @@ def load(path: str | Path) -> HalSpec:
     worlds = _worlds(root, Path(path), modules, problems)
     problems.raise_any()
     check_cycles(modules)
+    _check_memory(modules)
     return HalSpec(
         name=name,
         directory=directory,
@@ -151,6 +156,18 @@ def _modules(root: Element, problems: Problems) -> list[ModuleSpec]:
     return modules
 
 
+def _check_memory(modules: list[ModuleSpec]) -> None:
+    """Refuse two limits for one process."""
+    limits: dict[str, ModuleSpec] = {}
+    for module in modules:
+        first = limits.setdefault(module.process, module)
+        if module.process and first.memory_mb != module.memory_mb:
+            raise module.place.refuse(
+                f"module '{module.name}': memory_mb is not that of '{first.name}', "
+                f"which shares process '{module.process}': expected the same"
+            )
+
+
 def _module(element: Element, problems: Problems) -> ModuleSpec:
     name = _required(element, "name", "a name like camera1")
     if not MODULE_NAME.match(name) or len(name) > MAX_NAME or name in (CLI, HAL):
@@ -181,7 +198,8 @@ def _module(element: Element, problems: Problems) -> ModuleSpec:
         driver=drivers[0] if drivers else None,
         requires=_names(element.attributes.get("requires", "")),
         deadline_s=_deadline_s(element, label),
-        isolation=_choice(element, "isolation", ISOLATIONS, label),
+        isolation=_isolation(element, label),
+        memory_mb=_memory_mb(element, label),
         restart=_choice(element, "restart", STRATEGIES, label),
     )
 
@@ -243,6 +261,38 @@ def _deadline_s(element: Element, label: str) -> float | None:
             f"{MAX_DEADLINE_S:g}"
         )
     return seconds
+
+
+def _isolation(element: Element, label: str) -> str:
+    text = element.attributes.get("isolation", ISOLATIONS[0])
+    kind, colon, name = text.partition(":")
+    is_named = bool(MODULE_NAME.match(name)) and len(name) <= MAX_NAME
+    if text in ISOLATIONS or (kind == "process" and colon and is_named):
+        return text
+    raise element.place.refuse(
+        f"{label}isolation={text!r}: expected {one_of([*ISOLATIONS, 'process:NAME'])}, "
+        "with the NAME of a process that several modules share"
+    )
+
+
+def _memory_mb(element: Element, label: str) -> float | None:
+    text = element.attributes.get("memory_mb")
+    if text is None:
+        return None
+    if element.attributes.get("isolation", "none") == "none":
+        raise element.place.refuse(
+            f"{label}memory_mb={text!r}: only a process has a limit: expected "
+            'isolation="process" beside it'
+        )
+    try:
+        size_mb = float(text)
+    except ValueError:
+        size_mb = float("nan")
+    if not MIN_MEMORY_MB <= size_mb <= 1e9:
+        raise element.place.refuse(
+            f"{label}memory_mb={text!r}: expected megabytes, at least {MIN_MEMORY_MB:g}"
+        )
+    return size_mb
 
 
 def _choice(element: Element, name: str, choices: tuple[str, ...], label: str) -> str:

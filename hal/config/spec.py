@@ -40,7 +40,10 @@ class ModuleSpec(msgspec.Struct, frozen=True, kw_only=True):
     deadline_s: float | None = None
     """Deadline of its handlers and jobs, seconds; None for the usual one."""
     isolation: str = "none"
-    """`none`: runs in HAL's own process."""
+    """`none`: runs in HAL's own process; `process`: in one of its own, or in the one
+    named after a colon, with all others that name it."""
+    memory_mb: float | None = None
+    """Most memory of its process, megabytes; None for no limit."""
     restart: str = "one_for_one"
     """Who begins anew when it hangs or dies: it alone, or also all that require it."""
 
@@ -48,6 +51,12 @@ class ModuleSpec(msgspec.Struct, frozen=True, kw_only=True):
     def place(self) -> Place:
         """Where it is written."""
         return Place(self.file, self.line)
+
+    @property
+    def process(self) -> str:
+        """Name of the process it lives in; empty for HAL's own."""
+        kind, _, name = self.isolation.partition(":")
+        return "" if kind == "none" else name or self.name
 
 
 class WorldSpec(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,8 @@ from hal.kernel.current import current_principal
 from hal.kernel.delivery import Delivery, How, Ticket
 from hal.kernel.device_module import DeviceModule
 from hal.kernel.dispatch import Dispatching
-from hal.kernel.handles import handles
+from hal.kernel.dump_folder import DumpFolder
+from hal.kernel.handles import handler_table, handles
 from hal.kernel.leases import Lease, Leases, SystemMode
 from hal.kernel.loop import Loop
 from hal.kernel.mailbox import Mailbox
@@ -39,8 +40,16 @@ from hal.kernel.thread_dump import dump_threads
 from hal.kernel.timers import Timer, Timers
 from hal.kernel.trace import Trace
 from hal.kernel.trace_file import TraceFile, versions
+from hal.kernel.uplink import Resident, Uplink
 from hal.kernel.watchdog import Watchdog
-from hal.kernel.wire import Wire
+from hal.kernel.wire import (
+    Envelope,
+    Outcome,
+    Wire,
+    pack_response,
+    to_envelope,
+    unpack_response,
+)
 from hal.kernel.worker_manager import WorkerManager
 
 __all__ = [
@@ -54,6 +63,8 @@ __all__ = [
     "DeviceModule",
     "Dispatching",
     "DropParameters",
+    "DumpFolder",
+    "Envelope",
     "Event",
     "How",
     "Lane",
@@ -71,10 +82,12 @@ __all__ = [
     "Operation",
     "OperationState",
     "OperationTracker",
+    "Outcome",
     "ParameterList",
     "ParametersChanged",
     "ProposeParameters",
     "Request",
+    "Resident",
     "RestartPolicy",
     "RunLost",
     "Safeguards",
@@ -89,12 +102,17 @@ __all__ = [
     "Timers",
     "Trace",
     "TraceFile",
+    "Uplink",
     "Watchdog",
     "Wire",
     "WorkerManager",
     "WorkerResult",
     "current_principal",
     "dump_threads",
+    "handler_table",
     "handles",
+    "pack_response",
+    "to_envelope",
+    "unpack_response",
     "versions",
 ]

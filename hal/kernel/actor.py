@@ -15,6 +15,7 @@ from hal.base import (
     ModuleDead,
     ModuleState,
     Parametrized,
+    ProcessUsage,
     StateError,
     Value,
     get_logger,
@@ -22,13 +23,14 @@ from hal.base import (
 from hal.kernel.context import Context
 from hal.kernel.current import current_delivery
 from hal.kernel.delivery import Delivery, How
-from hal.kernel.dispatch import Dispatcher, Dispatching, Pinned
+from hal.kernel.dispatch import Dispatching, dispatcher
 from hal.kernel.hooks import Hooks
 from hal.kernel.loop import Loop
 from hal.kernel.mailbox import OwnCall
 from hal.kernel.message import Message
 from hal.kernel.timers import Timer
 from hal.kernel.turns import Turns
+from hal.kernel.wire import Outcome
 from hal.kernel.work import OnLoopEnd, Work
 
 
@@ -45,6 +47,8 @@ class ModuleActor(pykka.Actor, Parametrized, Hooks):
     """What it is to the system (`camera`, `recorder`); names are free."""
     dispatching: ClassVar[Dispatching] = Dispatching.PINNED
     """Whether its handlers have a thread of their own."""
+    stays_because: ClassVar[str] = ""
+    """Why it cannot live in a process of its own; empty if it can."""
 
     def __init__(
         self, name: str, context: Context, *, deadline_s: float = 5.0, **values: Value
@@ -115,7 +119,7 @@ class ModuleActor(pykka.Actor, Parametrized, Hooks):
     @property
     def busy_with(self) -> str:
         """What it is doing at this moment, for people; empty when idle; any thread."""
-        return self._work.describe() or self.doing
+        return self._work.describe() or self.doing or self._turns.awaits
 
     def send(
         self,
@@ -245,6 +249,17 @@ class ModuleActor(pykka.Actor, Parametrized, Hooks):
             serves_jobs=serves_jobs,
         )
 
+    def defer(self) -> Delivery:
+        """Leave the ticket of the message being handled open; `settle` ends it.
+
+        Its deadline holds; if this generation is given up it completes as `ModuleDead`.
+        """
+        return self._turns.defer()
+
+    def settle(self, outcome: Outcome) -> bool:
+        """End a ticket that was left open; False, and noted, if it is late. Any."""
+        return self._turns.settle(outcome)
+
     def after(self, delay_s: float, message: Message) -> Timer:
         """Send `message` to this module itself in `delay_s` seconds.
 
@@ -271,6 +286,10 @@ class ModuleActor(pykka.Actor, Parametrized, Hooks):
             give_up()
         else:  # only the actor may leave its mailbox
             self.post_own(give_up)
+
+    def usage(self) -> ProcessUsage | None:
+        """Return what its process uses, if it has one of its own; any thread."""
+        return None
 
     # -- for the supervisor -------------------------------------------------------
 
@@ -304,13 +323,14 @@ class ModuleActor(pykka.Actor, Parametrized, Hooks):
         handling = self._turns.handling  # looked at once: it may end just now
         if handling is not None:
             owed.append(handling)
+        owed += self._turns.deferred
         return owed
 
     def vacate(self) -> None:
         """Leave the seat for good: stopped in order."""
         self._end = f"{self.name} has stopped"
         self.seat.close(self._end)
-        owed = self._work.stop()
+        owed = [*self._work.stop(), *self._turns.deferred]
         self._life.clear()  # whatever still runs reaches nobody
         self.is_buried = True
         self.seat.claim_dead(owed, self._end)
@@ -389,10 +409,8 @@ class ModuleActor(pykka.Actor, Parametrized, Hooks):
 
         Runs on: whoever started it, after the generation before was given up.
         """
-        dispatcher: Dispatcher = self.context.pool
-        if self.dispatching is Dispatching.PINNED:
-            dispatcher = Pinned(self.context.threads, self.thread_name)
-        self._turns.begin(dispatcher)
+        pool, threads = self.context.pool, self.context.threads
+        self._turns.begin(dispatcher(self.dispatching, pool, threads, self.thread_name))
 
     def receive(self, message: Any) -> Any:
         """Do what a message through pykka asks for."""
@@ -411,10 +429,7 @@ class ModuleActor(pykka.Actor, Parametrized, Hooks):
         return ErrorRecord.from_exception(ModuleDead(self._end), self.name)
 
     def contained(self, what: str, call: Callable[[], object]) -> None:
-        """Call `call`; what it raises is logged.
-
-        Runs on: any.
-        """
+        """Call `call`; what it raises is logged. Any thread."""
         try:
             call()
         except BaseException as exc:

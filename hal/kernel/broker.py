@@ -34,8 +34,7 @@ from hal.base import (
     Threads,
     get_logger,
     is_principal,
-    pack,
-    wire_name,
+    record_class,
 )
 from hal.kernel.current import current_delivery
 from hal.kernel.delivery import Delivery, How
@@ -43,8 +42,9 @@ from hal.kernel.message import Lane, Message
 from hal.kernel.receiver import Receiver
 from hal.kernel.routes import Routes
 from hal.kernel.trace import Trace
+from hal.kernel.uplink import Uplink
 from hal.kernel.waits import Waits
-from hal.kernel.wire import Envelope, Wire
+from hal.kernel.wire import Envelope, Wire, to_envelope
 
 PUMP_LIMIT: Final = 256
 """After so many entries a sender hands the pumping to the router thread."""
@@ -82,11 +82,13 @@ class Broker:
         trace: Trace | None = None,
         wire: Wire | None = None,
         threads: Threads | None = None,
+        uplink: Uplink | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
         self.ids = ids or IdSource()
         self.wire = wire or Wire()
         self._trace = trace or Trace(self.clock)
+        self._uplink = uplink
         self._inbox: deque[tuple[str, object]] = deque()
         self._pumping = threading.Lock()
         self._routes = Routes()
@@ -94,7 +96,8 @@ class Broker:
         self._in_flight: set[DeliveryId] = set()
         self._held: deque[Delivery] = deque()
         self._barrier: Delivery | None = None
-        self.waits = Waits(self._owed, self.expire)
+        tell = () if uplink is None else (uplink.waits,)
+        self.waits = Waits(self._owed, self.expire, *tell)
         """Which jobs wait for which deliveries."""
         self._threads = threads or SystemThreads()
         self._handoffs: Channel[bool] = self._threads.channel()
@@ -168,6 +171,39 @@ class Broker:
             return delivery
         self._open[delivery.id] = delivery
         self._enter("send", delivery, handoff=handoff)
+        return delivery
+
+    def relay(
+        self,
+        sent: Envelope,
+        *,
+        on_complete: Callable[[Delivery], None],
+        on_extended: Callable[[Delivery, float], None],
+    ) -> Delivery:
+        """Take a message of another process over, under the name it has there.
+
+        With an uplink it has been routed already, to the module it is for.
+
+        Raises:
+            InvalidMessage: Nobody here could read it.
+        """
+        delivery = Delivery(
+            sent.id,
+            self.wire.message(record_class(sent.type), sent),
+            principal=sent.principal,
+            clock=self.clock,
+            deadline_s=sent.remaining_s,
+            deadline_is_explicit=sent.deadline_is_explicit,
+            to=sent.to,
+            cause=sent.cause,
+            run_id=sent.run_id,
+            on_behalf_of=sent.on_behalf_of,
+            sync=sent.sync,
+        )
+        delivery.on_complete = self._observed(on_complete)
+        delivery.on_extended = on_extended
+        self._open[delivery.id] = delivery
+        self._enter("send" if self._uplink is None else "arrive", delivery)
         return delivery
 
     def refuse(self, message: Message, principal: str, error: ErrorRecord) -> Delivery:
@@ -272,19 +308,7 @@ class Broker:
                     f"deadline_s={patience_s}: expected a finite time from 0 s on"
                 )
             delivery.message = self.wire.message(
-                type(message),
-                Envelope(
-                    delivery.id,
-                    principal,
-                    delivery.cause,
-                    run_id,
-                    to,
-                    sync,
-                    patience_s,
-                    wire_name(type(message).__name__),
-                    message.version,
-                    pack(message),
-                ),
+                type(message), to_envelope(delivery, patience_s)
             )
         except HalError as exc:
             delivery.flaw = ErrorRecord.from_exception(exc, principal)
@@ -315,6 +339,10 @@ class Broker:
         elif kind == "done":
             assert isinstance(item, Delivery)
             self._settle(item)
+        elif kind == "arrive":
+            assert isinstance(item, Delivery)
+            item.accepted = True
+            self._route(item)
         elif kind == "expire":
             assert isinstance(item, _Expiry)
             # Only here, in the pump, is it certain that it is not being routed.
@@ -327,9 +355,12 @@ class Broker:
             self._routes.remove(item.name, item.why)
 
     def _accept(self, delivery: Delivery) -> None:
-        delivery.accepted = True
+        # Its deadline is watched where it is routed.
+        delivery.accepted = self._uplink is None
         if delivery.flaw is not None:
             delivery.refuse(delivery.flaw)
+        elif self._uplink is not None:
+            self._uplink.send(delivery)
         elif delivery.lane is not Lane.NORMAL:
             self._route(delivery)
         elif self._held or self._barrier is not None:

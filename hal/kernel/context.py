@@ -12,6 +12,7 @@ from hal.kernel.leases import Leases
 from hal.kernel.seat import Seat
 from hal.kernel.timers import Timers
 from hal.kernel.trace import Trace
+from hal.kernel.uplink import Resident, Uplink
 from hal.kernel.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -35,23 +36,34 @@ class Context:
     services: dict[type, object] = field(default_factory=dict)
     seats: dict[str, Seat] = field(default_factory=dict)
     """The place of every module, by name."""
+    uplink: Uplink | None = None
+    """In a process that is only part of a system, the way to the rest of it."""
     supervisor: Supervisor = field(init=False)
+
+    def residents(self) -> tuple[Resident, ...]:
+        """Return all modules of the system, in the order of the file."""
+        if self.uplink is not None:
+            return self.uplink.residents
+        return tuple(
+            Resident(
+                name,
+                seat.role,
+                getattr(seat.module_class, "driver_kind", None) is not None,
+            )
+            for name, seat in list(self.seats.items())
+        )
 
     def names(self) -> tuple[str, ...]:
         """Return the names of all modules."""
-        return tuple(self.seats)
+        return tuple(module.name for module in self.residents())
 
     def names_of_devices(self) -> tuple[str, ...]:
         """Return the names of the modules that own a driver."""
-        return tuple(
-            name
-            for name, seat in self.seats.items()
-            if getattr(seat.module_class, "driver_kind", None) is not None
-        )
+        return tuple(m.name for m in self.residents() if m.owns_driver)
 
     def names_of_role(self, role: str) -> tuple[str, ...]:
         """Return the names of the modules of a role, in the order of the file."""
-        return tuple(n for n, seat in self.seats.items() if seat.role == role)
+        return tuple(m.name for m in self.residents() if m.role == role)
 
     def service(self, kind: type[S]) -> S:
         """Return the application's object of class `kind`.

@@ -100,6 +100,8 @@ class Delivery:
         """Sent when this one has completed, whatever its outcome."""
         self.on_complete: Callable[[Delivery], None] = _nothing
         """Called once, by the thread that ended the last ticket; must not block."""
+        self.on_extended: Callable[[Delivery, float], None] = _nothing_more
+        """Called when a receiver was given so many seconds from now; must not block."""
         self._clock = clock
         self._owed: dict[str, Ticket] = {}
         self._left: list[bool] = []
@@ -125,6 +127,13 @@ class Delivery:
     def deadline_at_s(self) -> float:
         """When the sender stops waiting, unless a receiver was given longer."""
         return self.sent_s + self.deadline_s
+
+    def extend(self, receiver: str, patience_s: float) -> None:
+        """Give `receiver` so long from now, unless the sender has set a deadline."""
+        if not self.deadline_is_explicit:
+            now_s = self._clock.monotonic_s()
+            self.tickets[receiver].extend(now_s + patience_s)
+        self.on_extended(self, patience_s)
 
     def issue(self, receivers: tuple[str, ...], now_s: float) -> None:
         """Create one ticket per receiver; called once, before any of them gets it."""
@@ -178,6 +187,18 @@ class Delivery:
         """Complete an event that nobody subscribed to."""
         self._complete()
 
+    def conclude(
+        self,
+        tickets: dict[str, Ticket],
+        responses: dict[str, object],
+        errors: tuple[ErrorRecord, ...],
+    ) -> None:
+        """Complete as this delivery has in the process that had its tickets; once."""
+        self.tickets = tickets
+        self.responses = responses
+        self._found = list(errors)
+        self._complete()
+
     def wait(self, timeout_s: float | None = None) -> bool:
         """Return True once it is complete, False after `timeout_s`.
 
@@ -226,4 +247,8 @@ class Delivery:
 
 
 def _nothing(_delivery: Delivery) -> None:
+    pass
+
+
+def _nothing_more(_delivery: Delivery, _patience_s: float) -> None:
     pass

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import threading
+from collections import deque
 from typing import Final, Protocol
 
 from hal.base import Channel, Threads
@@ -25,6 +26,9 @@ class Dispatching(enum.StrEnum):
     """On a thread of the module's own: whatever a neighbour does costs it nothing."""
     POOL = "pool"
     """On shared threads: cheap for many modules that only compute a little."""
+    INLINE = "inline"
+    """On the thread that sends: only for handlers of HAL's own that pass a message on,
+    and neither wait nor call code of others."""
 
 
 class Actor(Protocol):
@@ -75,6 +79,34 @@ class Pinned:
             # Written off, it may not be over yet: the watchdog is about to say so.
             if not actor.turn() or actor.is_over:
                 return
+
+
+class Inline:
+    """No thread: the actor has its turn where it is scheduled.
+
+    As in the broker, who finds another thread (or itself, further up) at it leaves the
+    turn to that one.
+    """
+
+    def __init__(self) -> None:
+        self._turns: deque[Actor] = deque()
+        self._taking = threading.Lock()
+
+    def schedule(self, actor: Actor) -> None:
+        """Give `actor` a turn now."""
+        self._turns.append(actor)
+        while self._turns:
+            if not self._taking.acquire(blocking=False):
+                return
+            try:
+                self._turns.popleft().turn()
+            except IndexError:
+                continue
+            finally:
+                self._taking.release()
+
+    def write_off(self) -> None:
+        """Nothing to do: the thread is not ours."""
 
 
 class Pool:
@@ -163,3 +195,12 @@ class Pool:
             self._surplus -= 1
             self._alive -= 1
             return True
+
+
+def dispatcher(
+    kind: Dispatching, pool: Pool, threads: Threads, name: str
+) -> Dispatcher:
+    """Return what gives an actor its turns; a thread of its own is called `name`."""
+    if kind is Dispatching.PINNED:
+        return Pinned(threads, name)
+    return Inline() if kind is Dispatching.INLINE else pool

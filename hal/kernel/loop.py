@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from contextvars import Context
 
-from hal.base import Cancelled, Clock, ErrorRecord, Threads
+from hal.base import Cancelled, Clock, ErrorRecord
 
 
 class Loop:
@@ -52,10 +52,10 @@ class Loop:
         # Popped by whoever ends the loop first, the thread or the watchdog.
         self._unended = [True]
 
-    def start(self, threads: Threads, name: str) -> None:
-        """Start the thread."""
+    def start(self, begin: Callable[[Callable[[], None]], object]) -> None:
+        """Have `begin` run it on some thread."""
         self.is_running = True
-        threads.start(name, self._run)
+        begin(self._run)
 
     def beat(self) -> None:
         """Say that the loop is alive; due at least every `stall_s`.

@@ -146,6 +146,11 @@ class Mailbox:
         if self._waits(normal=normal):
             self._tell()
 
+    def look_again(self) -> None:
+        """Have the consumer back if the lane that kept it away is open now."""
+        if self._waits(normal=True):
+            self._tell()
+
     def _waits(self, *, normal: bool) -> bool:
         if self._urgent or self._own:
             return True

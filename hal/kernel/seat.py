@@ -13,6 +13,7 @@ from hal.base import (
     HalError,
     ModuleDead,
     ModuleState,
+    ProcessUsage,
     SafeStateCall,
     Value,
 )
@@ -151,6 +152,7 @@ class Seat:
     def statistics(self) -> ModuleStatistics:
         """Return how the module is doing now."""
         slowest_s, self._slowest_s = self._slowest_s, 0.0
+        used = self.module.usage() or ProcessUsage(0, 0.0, 0.0)
         return ModuleStatistics(
             module=self.name,
             generation=self.generation,
@@ -162,6 +164,9 @@ class Seat:
             restarts=self.restarts,
             busy_with=self.module.busy_with,
             thread=self.module.thread_name,
+            pid=used.pid,
+            cpu_s=used.cpu_s,
+            memory_mb=used.memory_mb,
         )
 
     # -- for the broker -----------------------------------------------------------

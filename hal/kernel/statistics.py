@@ -26,3 +26,9 @@ class ModuleStatistics(msgspec.Struct, frozen=True):
     """What it is doing, for people; empty when idle."""
     thread: str
     """What the thread of its handlers is called."""
+    pid: int = 0
+    """The process it lives in, if it is not HAL's own; 0 otherwise."""
+    cpu_s: float = 0.0
+    """Processor time that process has used."""
+    memory_mb: float = 0.0
+    """Memory it has now."""

@@ -120,6 +120,8 @@ class Supervisor:
 
     def died(self, actor: ModuleActor, error: ErrorRecord) -> None:
         """See to the end of `actor`, and to its successor; returns at once."""
+        if self._context.uplink is not None:
+            self._context.uplink.given_up(actor.name, error)
         self._tell(partial(self._bury, actor, error))
 
     def came_back(self, actor: ModuleActor) -> None:
@@ -140,7 +142,7 @@ class Supervisor:
         Runs on: who started the actor.
         """
         seat = actor.seat
-        if actor.generation > 1:
+        if seat.occupant is not None:
             self._tell(partial(self._seat, actor))
             if self._has_ended:  # and looks at no more news
                 actor.dissolve()
@@ -251,6 +253,9 @@ class Supervisor:
         if self._orphaned.get(seat.name) is not False:
             return
         self._orphaned[seat.name] = True
+        if self._context.uplink is not None:
+            self._context.uplink.cleaned_up(seat.name)  # successors are made there
+            return
         if self._stopping:
             self._close(seat, f"{seat.name} has stopped")
             return

@@ -40,6 +40,7 @@ from hal.kernel.supervisor import Supervisor
 from hal.kernel.timers import Timers
 from hal.kernel.trace import Trace
 from hal.kernel.trace_file import TraceFile
+from hal.kernel.uplink import Uplink
 from hal.kernel.watchdog import Watchdog
 from hal.kernel.wire import Wire
 
@@ -66,6 +67,9 @@ class System:
         process: str = "main",
         carrier: Carrier | None = None,
         safeguards: Safeguards | None = None,
+        uplink: Uplink | None = None,
+        session: str | None = None,
+        trace: Trace | None = None,
     ) -> None:
         """Create the kernel; nothing runs yet.
 
@@ -76,21 +80,25 @@ class System:
             process: What this process is called in ids and files.
             carrier: What messages go through.
             safeguards: Heartbeat and sentinel of a real process; needs `log_folder`.
+            uplink: The way to the system this process is only part of.
+            session: Its session; a new one if None.
+            trace: Takes the place of a trace of its own.
         """
         self.clock = clock or SystemClock()
         threads = threads or SystemThreads()
-        self.ids = IdSource(process)
+        self.ids = IdSource(process, session)
         file = None
-        if log_folder is not None:
+        if log_folder is not None and trace is None:
             file = TraceFile(log_folder, self.ids.session, process, self.clock)
         self.trace_file = file
-        self.trace = Trace(self.clock, file)
+        self.trace = trace or Trace(self.clock, file)
         self.broker = Broker(
             clock=self.clock,
             ids=self.ids,
             trace=self.trace,
             wire=Wire(carrier),
             threads=threads,
+            uplink=uplink,
         )
         self._heartbeat: Heartbeat | None = None
         self.sentinel: Sentinel | None = None
@@ -120,6 +128,7 @@ class System:
             leases=self.leases,
             pool=pool,
             services=self.services,
+            uplink=uplink,
         )
         self.supervisor = self._context.supervisor = Supervisor(self._context)
         self._order: list[list[str]] = []
@@ -152,6 +161,7 @@ class System:
         deadline_s: float = 5.0,
         requires: Sequence[str] = (),
         restart: RestartPolicy = USUAL_POLICY,
+        generation: int = 1,
         **arguments: Any,
     ) -> pykka.ActorRef[Module]:
         """Create a module and start its actor; `start` brings it to life.
@@ -162,6 +172,7 @@ class System:
             deadline_s: Default deadline of its handlers and jobs.
             requires: Names of the modules it cannot do without.
             restart: What to do when it hangs or dies.
+            generation: Which one it is, if others lived in other processes.
             arguments: Parameters of the module, and `driver` if it takes one.
 
         Raises:
@@ -180,6 +191,7 @@ class System:
             requires=tuple(requires),
             policy=restart,
         )
+        seat.generation = generation
         try:
             return cast("pykka.ActorRef[Module]", seat.start_module(self._context))
         except BaseException:
@@ -272,6 +284,7 @@ class System:
         left_s = give_up_s - self.clock.monotonic_s()
         self.clock.wait(self.supervisor.all_ended, max(0.0, left_s))
         self.supervisor.stop()
+        self.watchdog.stop()  # it may add threads to the pool
         self._context.pool.stop()
         # The sentinel first: it must not ask for a dump when nobody can give one.
         if self.sentinel is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from hal.base import Cancelled, ErrorRecord, get_logger
+from hal.base import Cancelled, DeliveryId, ErrorRecord, StateError, get_logger
 from hal.kernel.activity import HandlerActivity
 from hal.kernel.current import current_delivery
 from hal.kernel.delivery import Delivery
@@ -16,6 +16,7 @@ from hal.kernel.envelopes import answer_envelope, refuse_envelope
 from hal.kernel.handles import Handler, find_handler, handler_table
 from hal.kernel.mailbox import OwnCall, Taken
 from hal.kernel.message import Message
+from hal.kernel.wire import Outcome
 
 if TYPE_CHECKING:
     from hal.kernel.actor import ModuleActor
@@ -39,6 +40,8 @@ class Turns:
         """The thread the actor is on at this moment, if any."""
         self.handling: Delivery | None = None
         """What handlers, and the ends of jobs, are about at this moment."""
+        self._deferred: dict[DeliveryId, Delivery] = {}
+        self._defers = False
         self._actor = actor
         self._mailbox = actor.seat.mailbox
         self._handlers: dict[type[Message], Handler] = handler_table(type(actor))
@@ -65,6 +68,43 @@ class Turns:
         activity = self._activity
         return f"in handler of '{activity.what}'" if activity is not None else ""
 
+    @property
+    def deferred(self) -> tuple[Delivery, ...]:
+        """Deliveries whose handlers have left the ticket open; any thread."""
+        return tuple(self._deferred.values())
+
+    @property
+    def awaits(self) -> str:
+        """What somebody else is to end for it, for people; any thread."""
+        for delivery in self.deferred:
+            return f"waiting for the end of '{delivery.type}'"
+        return ""
+
+    def defer(self) -> Delivery:
+        """Leave the ticket of what is being handled open.
+
+        Raises:
+            StateError: No message is being handled.
+        """
+        if self.handling is None:
+            raise StateError(f"{self._actor.name}: no message is being handled")
+        self._defers = True
+        self._deferred[self.handling.id] = self.handling
+        return self.handling
+
+    def settle(self, outcome: Outcome) -> bool:
+        """End a ticket that was left open; False, and noted, if it is late. Any."""
+        actor, delivery = self._actor, self._deferred.pop(outcome.id, None)
+        how, by, packed = outcome.how, outcome.by, outcome.response
+        is_open = delivery is not None and not actor.is_given_up
+        if delivery is not None and is_open:
+            is_open = actor.seat.claim(delivery, how, by, packed, outcome.error)
+        if is_open:
+            return True
+        what = "" if delivery is None else delivery.type
+        actor.seat.note_late(what, str(outcome.id), how, actor.generation)
+        return False
+
     def begin(self, dispatcher: Dispatcher) -> None:
         """Take the mailbox over: it is held, by the generation before or nobody."""
         self._dispatcher = dispatcher
@@ -87,6 +127,8 @@ class Turns:
                 self.thread_id = None
                 self._mailbox.rest(normal=admits)
                 # Another thread may be in the next turn from here on.
+                if not admits and actor.admits:
+                    self._mailbox.look_again()  # opened by another thread meanwhile
                 return True
             try:
                 self._process(taken)
@@ -167,6 +209,7 @@ class Turns:
         error: BaseException | None = None
         activity = self._enter(delivery.type, delivery)
         self.handling = delivery
+        self._defers = False
         token = current_delivery.set(delivery)
         try:
             self._check_lease(actor.name, delivery)
@@ -177,8 +220,11 @@ class Turns:
             current_delivery.reset(token)
             self.handling = None
             self._leave(activity)
-        if error is not None or actor.job_count == jobs_before:
-            actor.finish(delivery, "handler", response, error)
+        if error is not None:
+            self._deferred.pop(delivery.id, None)
+        elif self._defers or actor.job_count != jobs_before:
+            return
+        actor.finish(delivery, "handler", response, error)
 
     def _enter(self, what: str, delivery: Delivery | None) -> HandlerActivity:
         """Have the watchdog look at what begins now."""

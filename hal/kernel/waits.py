@@ -33,13 +33,16 @@ class Waits:
         self,
         owed: Callable[[Delivery], tuple[str, ...]],
         expire: Callable[[Delivery, ErrorRecord], None],
+        on_change: Callable[[str, Delivery, bool], None] = lambda *_: None,
     ) -> None:
         """Begin without waits.
 
         Args:
             owed: Tells which modules have to act before a delivery can complete.
             expire: Completes a delivery that nobody has received.
+            on_change: Told which module waits for what, and when no longer.
         """
+        self._on_change = on_change
         self._owed = owed
         self._expire = expire
         self._waits: dict[int, tuple[str, Delivery]] = {}
@@ -51,12 +54,22 @@ class Waits:
         if not module:
             yield
             return
-        self._waits[id(delivery)] = (module, delivery)
         try:
-            self.break_circles()
+            self.begin(module, delivery)
             yield
         finally:
-            self._waits.pop(id(delivery), None)
+            self.end(module, delivery)
+
+    def begin(self, module: str, delivery: Delivery) -> None:
+        """Note that `module` can do nothing until `delivery` has completed. Any."""
+        self._waits[id(delivery)] = (module, delivery)
+        self._on_change(module, delivery, True)
+        self.break_circles()
+
+    def end(self, module: str, delivery: Delivery) -> None:
+        """Note that it waits no longer. Any thread."""
+        self._waits.pop(id(delivery), None)
+        self._on_change(module, delivery, False)
 
     def break_circles(self) -> None:
         """End the newest wait of every circle there is.

@@ -17,7 +17,7 @@ from hal.base import (
     unpack,
     unpack_any,
 )
-from hal.kernel.delivery import How
+from hal.kernel.delivery import Delivery, How
 from hal.kernel.message import Message
 
 
@@ -32,9 +32,34 @@ class Envelope(msgspec.Struct, frozen=True):
     sync: bool
     remaining_s: float
     """The deadline as time left, so that clocks of two machines need not agree."""
+    deadline_is_explicit: bool
+    on_behalf_of: str
     type: str
     version: int
     payload: bytes
+
+
+def to_envelope(delivery: Delivery, remaining_s: float) -> Envelope:
+    """Return `delivery` as it crosses the wire, with so much time left.
+
+    Raises:
+        InvalidMessage: Its message holds something that is not plain data.
+    """
+    message = delivery.message
+    return Envelope(
+        delivery.id,
+        delivery.principal,
+        delivery.cause,
+        delivery.run_id,
+        delivery.to,
+        delivery.sync,
+        remaining_s,
+        delivery.deadline_is_explicit,
+        delivery.on_behalf_of,
+        delivery.type,
+        message.version,
+        pack(message),
+    )
 
 
 class Outcome(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from hal.base import ErrorRecord, ModuleDead, get_logger
@@ -147,11 +148,10 @@ class Work:
             on_expire=self._expire_job,
         )
         self._jobs.append(job)
-        if delivery is not None and not delivery.deadline_is_explicit:
+        if delivery is not None:
             # The job's own deadline ends it first, with a dump; this one is a backstop.
             patience_s = sum(waiting.deadline_s for waiting in self._jobs) + 1.0
-            ticket = delivery.tickets[self._owner.name]
-            ticket.extend(self._owner.context.clock.monotonic_s() + patience_s)
+            delivery.extend(self._owner.name, patience_s)
         if len(self._jobs) == 1:
             self._submit(job)
 
@@ -240,7 +240,12 @@ class Work:
             self._serving = loop
         self._loops = (*self._loops, loop)
         owner.context.watchdog.watch(loop)
-        loop.start(owner.context.threads, f"{owner.thread_name}/loop")
+        if serves_jobs:
+            # Where the jobs run: a driver never sees two threads.
+            loop.start(self._worker.lend)
+        else:
+            name = f"{owner.thread_name}/loop"
+            loop.start(partial(owner.context.threads.start, name))
         return loop
 
     def _end_loop(

@@ -1,4 +1,4 @@
-"""A module's second thread: where blocking work is done, one job at a time."""
+"""A module's second thread: where blocking work is done, one thing at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
-from hal.base import Cancelled, Channel, Clock, ErrorRecord, Thread, Threads
+from hal.base import Cancelled, Clock, ErrorRecord, Threads
 from hal.kernel.delivery import Delivery
 
 
@@ -83,26 +83,26 @@ class Job:
 
 
 class Worker:
-    """Runs jobs in order on one daemon thread, started when first needed.
+    """Runs jobs in order on one thread; a loop may have it for a while.
 
-    Runs on: `submit`, `stop` actor; `serve` the loop that stands in for the thread.
+    Runs on: `submit`, `lend`, `stop` actor; `serve` the loop that has the thread.
     """
 
     def __init__(self, name: str, threads: Threads) -> None:
-        self._name = name
-        self._threads = threads
-        self._jobs: Channel[Job | None] = threads.channel()
-        # Apart from the others, or the thread, once started, would take these as well.
+        self._thread = threads.serial(name)
+        # Apart from the others, which wait for the thread.
         self._served: deque[Job] = deque()
-        self._thread: Thread | None = None
 
     def submit(self, job: Job, *, served: bool = False) -> None:
         """Queue `job`; `served` means a loop takes it with `serve`."""
         if served:
             self._served.append(job)
         else:
-            self._jobs.put(job)
-            self._ensure_thread()
+            self._thread.put(job.run)
+
+    def lend(self, run: Callable[[], None]) -> None:
+        """Run a loop on the thread, which has it until it ends."""
+        self._thread.put(run)
 
     def serve(self, is_ending: Callable[[], bool]) -> None:
         """Run a job that waits for a loop, on the calling thread, unless it is ending.
@@ -129,14 +129,6 @@ class Worker:
         except IndexError:
             return None
 
-    def _ensure_thread(self) -> None:
-        if self._thread is None:
-            self._thread = self._threads.start(self._name, self._run)
-
     def stop(self) -> None:
         """Let the thread end after the job it is in; returns at once."""
-        self._jobs.put(None)
-
-    def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job.run()
+        self._thread.stop()

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import Final, Generic, TypeVar
 
-from hal.base import Channel
+from hal.base import Channel, Serial, SerialThread
 from hal.testing.preemption import Preemption
 from hal.testing.relay import Relay
 from hal.testing.schedule import Schedule
@@ -121,6 +121,10 @@ class Interleaver:
         else:
             self._relay.offer(me)
         return event.is_set()
+
+    def serial(self, name: str) -> Serial:
+        """Return a thread that is started with its first call."""
+        return SerialThread(self, name)
 
     def channel(self) -> Channel[T]:
         """Return a new queue."""

@@ -62,6 +62,7 @@ class AcquisitionModule(Module):
     """
 
     role = "acquisition"
+    stays_because = "the leases of its runs are kept in HAL's process"
 
     def __init__(
         self, name: str, context: Context, *, deadline_s: float = 5.0, **values: Value

@@ -32,6 +32,7 @@ class RecorderModule(Module):
     """
 
     role = "recorder"
+    stays_because = "frames do not travel between processes yet"
 
     _recording: Recording | None = None
     _stopping = False

@@ -117,9 +117,9 @@ def with_inside(text: str) -> str:
         (hal('<module name="a" class="x.y" deadline_s="0"/>'), 2, "more than 0"),
         (hal('<module name="a" class="x.y" deadline_s="-1"/>'), 2, "more than 0"),
         (
-            hal('<module name="a" class="x.y" isolation="process"/>'),
+            hal('<module name="a" class="x.y" isolation="thread"/>'),
             2,
-            "module 'a': isolation='process': expected none",
+            "module 'a': isolation='thread': expected none",
         ),
         (hal('<module name="a" class="x.y">b</module>'), 2, "text 'b' inside <module>"),
         (

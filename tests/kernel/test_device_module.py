@@ -319,7 +319,7 @@ def test_while_a_loop_runs_only_live_parameters_change(
 
     assert "range_v cannot change while the device is running" in refused.errors[0].text
     assert live.result() == {"gain": 3.0}
-    assert ("apply", "meter/1/loop") in meter.calls
+    assert ("apply", "meter/1/worker") in meter.calls
     module.loops[0].stop()
     until(lambda: not module.loops)
     assert change(system, range_v=1.0)[1].result() == {"range_v": 1.0}

@@ -346,7 +346,7 @@ def test_a_live_parameter_is_set_by_the_thread_that_takes_the_frames() -> None:
         assert answer == {"camera1": {"gain": 3.0}}
         assert driver.gain == 3.0
         assert driver.called("apply")[-1] == driver.called("start")[-1]
-        assert driver.called("apply")[-1].endswith("/loop")
+        assert driver.called("apply")[-1].endswith("/worker")
         hal.ask(StopCamera(RUN_ID), to="camera1")
         assert film_end(hal).error is None
 

@@ -18,7 +18,6 @@ BUDGETS = [
     ("broadcast", "to 60, pool", ">= 0.2"),
     ("round_trip", "a module's job asks another", "<= 1.5"),
     ("round_trip", "asked from outside", "<= 1.5"),
-    ("round_trip", "isolated", "<= 6"),
     ("stop", "behind handlers", "<= 1"),
     ("stop", "while a job waits", "<= 1"),
     ("stop", "while a job computes", "<= 1"),

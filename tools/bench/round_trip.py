@@ -14,7 +14,6 @@ from bench.systems import post, running_system
 from bench.vocabulary import Answerer, AskAround, Asker, Echo
 
 BUDGET: Final = 1.5
-ISOLATED_BUDGET: Final = 6.0
 
 
 class PykkaAnswerer(pykka.ThreadingActor):
@@ -80,15 +79,6 @@ def measure(scale: Scale) -> Iterator[Line]:
     answerer.stop()
     yield _line("a module's job asks another module", between, count)
     yield _line("asked from outside", outside, count)
-    yield Line(
-        "round_trip",
-        "isolated module",
-        None,
-        "raw pipe",
-        at_most=ISOLATED_BUDGET,
-        stated="modules in a process of their own are not there yet",
-        not_covered=True,
-    )
 
 
 def _line(what: str, found: Paired, count: int) -> Line:
