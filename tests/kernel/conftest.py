@@ -14,6 +14,22 @@ from hal.kernel import System
 from hal.transport import Loopback
 from tests.kernel.bench import Records
 
+DIRECT_ENOUGH = {
+    "test_device_restarts",
+    "test_dispatch",
+    "test_fault_matrix",
+    "test_generations",
+    "test_supervisor",
+}
+"""Long, and about ends and threads more than messages: through bytes on demand."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "loopback" in item.name and item.path.stem in DIRECT_ENOUGH:
+            item.add_marker(pytest.mark.slow)
+
 
 @pytest.fixture
 def log_folder(tmp_path: Path) -> Path:

@@ -48,13 +48,13 @@ def test_what_is_noticed_and_what_is_not_are_told_apart() -> None:
 def test_a_break_is_caught_by_the_test_that_is_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    code = main(["--only", "a barrier holds nothing back", "--json"])
+    code = main(["--only", "the test for the last ticket is not atomic", "--json"])
 
     report = json.loads(capsys.readouterr().out)
     (verdict,) = report["verdicts"]
     assert code == 0
     assert verdict["caught"]
-    assert "tests/kernel/test_barrier.py::" in verdict["by"]
+    assert "tests/kernel/test_interleavings.py::" in verdict["by"]
 
 
 def test_the_list_is_there_to_read(capsys: pytest.CaptureFixture[str]) -> None:

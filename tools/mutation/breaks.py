@@ -182,9 +182,9 @@ BREAKS: Final = (
     Break(
         "a handler that raises completes nothing",
         _TURNS,
+        '        actor.finish(delivery, "handler", response, error)\n',
+        "        if error is None:\n"
         '            actor.finish(delivery, "handler", response, error)\n',
-        "            if error is None:\n"
-        '                actor.finish(delivery, "handler", response, error)\n',
         _k("completion"),
     ),
     Break(
