@@ -45,7 +45,7 @@ class DoAsJob(Request, frozen=True):
     deadline_s: float = 5.0
 
 
-class Shown(Record, frozen=True):
+class PuppetShown(Record, frozen=True):
     """An answer."""
 
     text: str
@@ -59,7 +59,7 @@ class Happened(Event, frozen=True):
     number: int
 
 
-class Heard(Event, frozen=True):
+class PuppetHeard(Event, frozen=True):
     """Told by a puppet that has heard of it."""
 
     who: str
@@ -91,7 +91,7 @@ class Puppet(Module):
     @handles(Happened)
     def on_happened(self, msg: Happened) -> None:
         self.count += 1
-        self.send(Heard(self.name, msg.number))
+        self.send(PuppetHeard(self.name, msg.number))
 
     def _do(self, what: str) -> object:
         name, _, rest = what.partition(" ")
@@ -101,8 +101,8 @@ class Puppet(Module):
     def do_answer(self) -> int:
         return 42
 
-    def do_show(self) -> Shown:
-        return Shown(threading.current_thread().name, os.getpid())
+    def do_show(self) -> PuppetShown:
+        return PuppetShown(threading.current_thread().name, os.getpid())
 
     def do_count(self) -> int:
         return self.count

@@ -26,9 +26,9 @@ from tests.isolation.puppets import (
     DoAsJob,
     DoAtOnce,
     Happened,
-    Heard,
     Puppet,
-    Shown,
+    PuppetHeard,
+    PuppetShown,
 )
 
 
@@ -43,7 +43,7 @@ def test_it_runs_in_another_process_and_answers(puppet: System) -> None:
     assert ask(puppet, Do("answer"), "puppet") == 42
     shown = ask(puppet, Do("show"), "puppet")
 
-    assert isinstance(shown, Shown)
+    assert isinstance(shown, PuppetShown)
     assert shown.number == gateway(puppet, "puppet").pid != os.getpid()
     assert shown.text == "puppet/1"
 
@@ -86,17 +86,19 @@ def test_its_events_reach_everybody_with_who_caused_them(system: System) -> None
     done(send(system, Do("tell 7"), "puppet"))
 
     # The other one has heard it, in its process, and has told so.
-    assert probe.wait_for(Heard, lambda e: e.who == "other") == Heard("other", 7)
+    assert probe.wait_for(PuppetHeard, lambda e: e.who == "other") == PuppetHeard(
+        "other", 7
+    )
     assert probe.wait_for(Happened) == Happened("puppet", 7)
     assert ask(system, Do("count"), "other") == 1
     by_type = {}
-    until(lambda: any(r.get("type") == "heard" for r in records))
+    until(lambda: any(r.get("type") == "puppet heard" for r in records))
     for record in records:
         if record["kind"] == "delivery":
             by_type.setdefault(record["type"], record)
     do, happened = by_type["do"], by_type["happened"]
     assert happened["cause"] == do["id"]
-    assert by_type["heard"]["cause"] == happened["id"]
+    assert by_type["puppet heard"]["cause"] == happened["id"]
     assert happened["id"].startswith("puppet.1#")
     assert happened["from"] == "puppet"
 
@@ -174,7 +176,7 @@ def test_order_is_kept(system: System) -> None:
         done(delivery)
     ask(system, Do("count"), "puppet")
 
-    assert [event.number for event in probe.heard(Heard)] == list(range(300))
+    assert [event.number for event in probe.heard(PuppetHeard)] == list(range(300))
 
 
 def test_a_late_sender_is_told_where_the_child_is(puppet: System) -> None:

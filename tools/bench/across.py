@@ -8,8 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from typing import Final
+from typing import Final, Protocol
 
 from bench.pairing import Paired, Scale, paired
 from bench.report import Line
@@ -93,8 +92,18 @@ def add_isolated(system: System, name: str) -> None:
     )
 
 
+class RawPipe(Protocol):
+    """An end of Python's own pipe, which has another name on Windows."""
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send."""
+
+    def recv_bytes(self) -> bytes:
+        """Receive."""
+
+
 @contextmanager
-def echoing() -> Iterator[Connection]:
+def echoing() -> Iterator[RawPipe]:
     """Yield Python's own pipe to a process that sends back whatever it gets."""
     ours, theirs = Pipe()
     number = theirs.fileno()
