@@ -323,7 +323,7 @@ def test_a_loop_that_ends_as_it_is_given_up_is_heard_of_once_in_time() -> None:
             serve=lambda _: None,
             on_end=lambda _loop, _error, late: heard.append(late),
         )
-        loop.start(sim, "a/1/loop")
+        loop.start(partial(sim.start, "a/1/loop"))
         all_of(sim, lambda: loop.expire(error))
         pass_time(sim)
         assert heard.count(False) == 1, heard

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -105,7 +106,7 @@ def test_a_loop_that_ends_after_it_stalled_ends_late() -> None:
         serve=lambda is_ending: None,
         on_end=lambda loop, error, late: ends.append((error, late)),
     )
-    loop.start(SystemThreads(), "camera/1/loop")
+    loop.start(partial(SystemThreads().start, "camera/1/loop"))
 
     loop.expire(GONE)
     assert ends == [(GONE, False)]

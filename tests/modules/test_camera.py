@@ -444,7 +444,7 @@ def test_a_driver_that_hangs_costs_the_film_and_not_hal(
         module = hal.module("camera1", CameraModule)
         assert module.generation == 2
         wait_until(lambda: module.state is ModuleState.STARTED)
-        assert driver.called("stop") == ["camera1/1/loop"]
+        assert driver.called("stop") == ["camera1/1/worker"]
         driver.script = (0,)
         begin_film(hal, 1, run_id="run3")
         assert film_end(hal, "run3").error is None
