@@ -19,7 +19,9 @@ DIRECT_ENOUGH = {
     "test_dispatch",
     "test_fault_matrix",
     "test_generations",
+    "test_lifecycle",
     "test_supervisor",
+    "test_watchdog",
 }
 """Long, and about ends and threads more than messages: through bytes on demand."""
 
