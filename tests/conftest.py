@@ -6,10 +6,12 @@ import faulthandler
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from hal.base import set_log_sink
 from tests.leaks import PATIENCE_S, Footprint
 
 settings.register_profile("hal", deadline=None)
@@ -40,3 +42,12 @@ def _switching_often() -> Iterator[None]:
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before_s)
+
+
+@pytest.fixture
+def logged() -> Iterator[list[Any]]:
+    """Everything that is logged."""
+    entries: list[Any] = []
+    previous = set_log_sink(entries.append)
+    yield entries
+    set_log_sink(previous)

@@ -31,6 +31,7 @@ from hal.kernel.protocol import (
     StopModule,
     SystemModeChanged,
 )
+from hal.kernel.reporting_module import ReportingModule
 from hal.kernel.restart import RestartPolicy, Strategy
 from hal.kernel.safeguards import Safeguards
 from hal.kernel.statistics import ModuleStatistics
@@ -86,6 +87,7 @@ __all__ = [
     "ParameterList",
     "ParametersChanged",
     "ProposeParameters",
+    "ReportingModule",
     "Request",
     "Resident",
     "RestartPolicy",

@@ -319,22 +319,22 @@ class ModuleActor(pykka.Actor, Parametrized, Hooks):
         Runs on: supervisor, after `give_up`.
         """
         pykka.ActorRegistry.unregister(self.actor_ref)
-        owed = self._work.stop()
-        handling = self._turns.handling  # looked at once: it may end just now
-        if handling is not None:
-            owed.append(handling)
-        owed += self._turns.deferred
-        return owed
+        return self._end_work()
 
     def vacate(self) -> None:
         """Leave the seat for good: stopped in order."""
         self._end = f"{self.name} has stopped"
         self.seat.close(self._end)
-        owed = [*self._work.stop(), *self._turns.deferred]
+        owed = self._end_work()
         self._life.clear()  # whatever still runs reaches nobody
         self.is_buried = True
         self.seat.claim_dead(owed, self._end)
         self.context.supervisor.has_left(self, self._end)
+
+    def _end_work(self) -> list[Delivery]:
+        handling = self._turns.handling  # looked at once: it may end just now
+        at_hand = [] if handling is None else [handling]
+        return [*self._work.stop(), *at_hand, *self._turns.deferred]
 
     # -- for the module's work ----------------------------------------------------
 

@@ -14,9 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
-from typing import Any, Final
-
-IS_WINDOWS: Final = sys.platform == "win32"
+from typing import Any
 
 
 def spawn(

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar
 
-from hal.base import Clock, Float, SystemClock, Value
-from modules.simulation._unsteady import Unsteady
+from hal.base import Clock, Float, SystemClock
+from modules.simulation._unsteady import Numbered
 from modules.simulation.world import FOCUS_SENSOR
 
 
-class SimFocusSensor(Unsteady):
+class SimFocusSensor(Numbered):
     """Sees the distance from the focus of its world, or one that a test sets.
 
     Readings of one seed are the same in every session: the noise of a reading depends
@@ -52,26 +52,15 @@ class SimFocusSensor(Unsteady):
     clock: Clock = SystemClock()
     """Where time comes from; tests put a `FakeClock` on the instance."""
 
-    def __init__(self, **values: Value) -> None:
-        super().__init__(**values)
-        self._readings = 0
-
     def time_to_read_s(self) -> float:
         return self.integration_s
-
-    def _do_open(self) -> None:
-        super()._do_open()
-        here = self._here
-        if here is not None:
-            self._readings = int(here["readings"])
 
     def _do_read(self, timeout_s: float) -> tuple[float | None, float] | None:
         if self.clock.wait(self._halt, min(self.integration_s, timeout_s)):
             return None  # halted
         if self.integration_s > timeout_s:
             return None
-        self._readings += 1
-        (throw,) = self._throw(self._readings)
+        throw = self._next_throw()
         offset_um, part = self._signal(self._away_um() - self.zero_um)
         # Without light there is nothing that noise could be added to.
         if part and offset_um is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hal.base import Int
+from hal.base import Int, Value
 from modules.simulation._chance import SEED_MAX, spread
 from modules.simulation._inhabitant import Inhabitant
 
@@ -28,3 +28,23 @@ class Unsteady(Inhabitant):
         if world is None:
             return spread(self.seed, type(self).__name__, number, count)
         return spread(world.seed, f"{self._world_name} {self.seed}", number, count)
+
+
+class Numbered(Unsteady):
+    """One whose readings are counted, on and on in a world."""
+
+    def __init__(self, **values: Value) -> None:
+        super().__init__(**values)
+        self._readings = 0
+
+    def _do_open(self) -> None:
+        super()._do_open()
+        here = self._here
+        if here is not None:
+            self._readings = int(here["readings"])
+
+    def _next_throw(self) -> float:
+        """Count a reading, and return the error that is its own; see `_throw`."""
+        self._readings += 1
+        (throw,) = self._throw(self._readings)
+        return throw

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from hal.base import Float, Value
+from hal.base import Float
 from hal.devices import TemperatureSensor
-from modules.simulation._unsteady import Unsteady
+from modules.simulation._unsteady import Numbered
 from modules.simulation.world import TEMPERATURE
 
 
-class SimTemperatureSensor(Unsteady, TemperatureSensor):
+class SimTemperatureSensor(Numbered, TemperatureSensor):
     """A thermometer in a room; the noise of a reading depends on its number.
 
     Runs on: worker; `halt` any.
@@ -32,10 +32,6 @@ class SimTemperatureSensor(Unsteady, TemperatureSensor):
         0.0, unit="C", low=0.0, high=100.0, help="Standard deviation of a reading."
     )
 
-    def __init__(self, **values: Value) -> None:
-        super().__init__(**values)
-        self._readings = 0
-
     def true_c(self) -> float:
         """Return the temperature without noise.
 
@@ -43,15 +39,8 @@ class SimTemperatureSensor(Unsteady, TemperatureSensor):
         """
         return self.ambient_c
 
-    def _do_open(self) -> None:
-        super()._do_open()
-        here = self._here
-        if here is not None:
-            self._readings = int(here["readings"])
-
     def _do_temperature(self) -> float:
-        self._readings += 1
-        (throw,) = self._throw(self._readings)
+        throw = self._next_throw()
         true_c = self.true_c()
         self._publish(temperature_c=true_c, readings=self._readings)
         return true_c + self.noise_c * throw

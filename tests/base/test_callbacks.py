@@ -5,21 +5,11 @@ from __future__ import annotations
 import functools
 import threading
 import types
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from hal.base import CallbackResult, StateError, safe_callback, set_log_sink
-
-
-@pytest.fixture
-def logged() -> Iterator[list[Any]]:
-    """Everything that is logged."""
-    entries: list[Any] = []
-    previous = set_log_sink(entries.append)
-    yield entries
-    set_log_sink(previous)
+from hal.base import CallbackResult, StateError, safe_callback
 
 
 def fail(*args: object, **kw: object) -> int:

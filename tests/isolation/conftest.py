@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from hal.base import set_log_sink
 from hal.isolation import Hosts
 from hal.kernel import System
 
@@ -33,12 +32,3 @@ def records(system: System) -> list[Any]:
     records: list[Any] = []
     system.trace.listen(records.append)
     return records
-
-
-@pytest.fixture
-def logged() -> Iterator[list[Any]]:
-    """Everything that is logged."""
-    entries: list[Any] = []
-    previous = set_log_sink(entries.append)
-    yield entries
-    set_log_sink(previous)

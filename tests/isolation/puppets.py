@@ -161,6 +161,8 @@ class Puppet(Module):
 
     def do_stop(self) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
+        # The stop reaches the threads one after another: this one must not answer.
+        signal.pause()
 
     def do_say(self, *words: str) -> None:
         sys.stderr.write(" ".join(words) + "\n")

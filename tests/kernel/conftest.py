@@ -5,11 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from hal.base import set_log_sink
 from hal.kernel import System
 from hal.transport import Loopback
 from tests.kernel.bench import Records
@@ -64,12 +62,3 @@ def records(system: System) -> Records:
     records: Records = []
     system.trace.listen(records.append)
     return records
-
-
-@pytest.fixture
-def logged() -> Iterator[list[Any]]:
-    """Everything that is logged."""
-    entries: list[Any] = []
-    previous = set_log_sink(entries.append)
-    yield entries
-    set_log_sink(previous)

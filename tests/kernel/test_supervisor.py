@@ -799,7 +799,7 @@ def test_a_module_can_give_itself_up_in_a_job_or_loop(
 
     def die_later() -> None:
         assert go.wait(60.0)
-        time.sleep(0.05)  # the actor is at rest by then
+        until(lambda: first.seat.mailbox._resting)
         die(first)
 
     script.acts |= {

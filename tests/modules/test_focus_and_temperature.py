@@ -29,13 +29,11 @@ from hal.messages import (
     TemperatureState,
 )
 from hal.testing import Part, RunningHal, part, running_hal, wait_until
-from modules.focus import focus_sensor
 from modules.focus.focus_sensor import FocusSensorModule
 from modules.simulation.focus_quadrant import SimFocusQuadrant
 from modules.simulation.focus_spots import SimFocusSpots
 from modules.simulation.temperature_controller import SimTemperatureController
 from modules.simulation.temperature_sensor import SimTemperatureSensor
-from modules.temperature import temperature
 from modules.temperature.temperature import TemperatureModule
 
 
@@ -128,9 +126,8 @@ class FlakyThermometer(SimTemperatureSensor):
         return super()._do_temperature()
 
 
-REPORTING: list[tuple[Any, Any, Callable[[Any], Part], type[Any]]] = [
+REPORTING: list[tuple[Any, Callable[[Any], Part], type[Any]]] = [
     (
-        focus_sensor,
         Flaky,
         lambda driver: part(
             "qpd", FocusSensorModule, driver=driver, report_every_s=0.01
@@ -138,7 +135,6 @@ REPORTING: list[tuple[Any, Any, Callable[[Any], Part], type[Any]]] = [
         FocusMeasured,
     ),
     (
-        temperature,
         FlakyThermometer,
         lambda driver: part(
             "room", TemperatureModule, driver=driver, report_every_s=0.01
@@ -148,16 +144,15 @@ REPORTING: list[tuple[Any, Any, Callable[[Any], Part], type[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("module", "kind", "make", "event"), REPORTING)
+@pytest.mark.parametrize(("kind", "make", "event"), REPORTING)
 def test_reports_go_on_after_a_reading_that_failed(
-    module: Any,
     kind: Any,
     make: Callable[[Any], Part],
     event: type[Any],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(module, "RETRY_S", 0.02)
+    monkeypatch.setattr("hal.kernel.reporting_module.REPORT_RETRY_S", 0.02)
     driver = kind()
     with running_hal(make(driver)) as hal:
         hal.probe.wait_for(event)
@@ -261,9 +256,9 @@ def test_a_degraded_device_refuses_work_with_the_reason(
         hal.ask(message)
 
 
-@pytest.mark.parametrize(("module", "kind", "make", "event"), REPORTING)
+@pytest.mark.parametrize(("kind", "make", "event"), REPORTING)
 def test_reports_begin_when_they_are_asked_for(
-    module: Any, kind: Any, make: Callable[[Any], Part], event: type[Any]
+    kind: Any, make: Callable[[Any], Part], event: type[Any]
 ) -> None:
     quiet = make(kind())
     arguments = {**quiet.arguments, "report_every_s": 0.0}
@@ -286,7 +281,7 @@ def test_a_stop_ends_the_reports_also_in_the_middle_of_a_reading(
         hal.ask(StopModule(), to="qpd")
 
         wait_until(lambda: module.state is ModuleState.STOPPED)
-        assert module._timer is None
+        assert module._report_timer is None
 
     assert "message failed" not in capsys.readouterr().err
 
@@ -301,4 +296,4 @@ def test_a_stopped_module_reports_no_more() -> None:
 
         hal.ask(StopModule(), to="room")
 
-        assert module._timer is None
+        assert module._report_timer is None

@@ -12,7 +12,13 @@ from typing import Final, Protocol
 
 from bench.pairing import Paired, Scale, paired
 from bench.report import Line
-from bench.systems import finish, post, running_system
+from bench.systems import (
+    ask_in_turn,
+    finish,
+    post,
+    running_system,
+    took_to_ask_around,
+)
 from bench.vocabulary import Answerer, AskAround, Asker, Echo
 from hal.isolation import Hosts, Launch, gateway_class
 from hal.kernel import RestartPolicy, System
@@ -50,19 +56,10 @@ def measure(scale: Scale) -> Iterator[Line]:
             return time.perf_counter() - started_s
 
         def outside(name: str) -> float:
-            started_s = time.perf_counter()
-            for number in range(count):
-                delivery = system.send(Echo(number), to=name)
-                delivery.wait()
-                delivery.result()
-            return time.perf_counter() - started_s
+            return ask_in_turn(system, Echo, name, count)
 
         def job() -> float:
-            delivery = post(system, AskAround(count), "asker")
-            delivery.wait()
-            took_s = delivery.result()
-            assert isinstance(took_s, float)
-            return took_s
+            return took_to_ask_around(post(system, AskAround(count), "asker"))
 
         def burst() -> float:
             started_s = time.perf_counter()

@@ -7,11 +7,17 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
 from bench.pairing import Scale
 from bench.report import Line, json_line, table
 
 Part = Callable[[Scale], Iterator[Line]]
+
+_RATIOS: Final = """
+Ratios are medians of several rounds; each round lies between two measurements of what
+it is compared with. A quiet machine and --rounds 9 make them steadier.
+"""
 
 
 def run(
@@ -55,7 +61,7 @@ def _parser(
     parser = argparse.ArgumentParser(
         prog=f"bench_{bench}.py",
         description=about_it,
-        epilog=epilog,
+        epilog=epilog + _RATIOS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print one line of JSON")

@@ -19,9 +19,6 @@ examples:
   bench_isolation.py                    everything: about a minute
   bench_isolation.py --only kill        one part; may be repeated
   bench_isolation.py --json             one line of JSON
-
-Ratios are medians of several rounds; each round lies between two measurements of what
-it is compared with. A quiet machine and --rounds 9 make them steadier.
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from bench import (
@@ -14,11 +14,9 @@ from bench import (
     stop,
     watching,
 )
-from bench.command import run
-from bench.pairing import Scale
-from bench.report import Line
+from bench.command import Part, run
 
-PARTS: Final[dict[str, Callable[[Scale], Iterator[Line]]]] = {
+PARTS: Final[dict[str, Part]] = {
     # First, while the process is small and has nothing to give back.
     "memory": memory.measure,
     "broadcast": broadcast.measure,
@@ -34,9 +32,6 @@ examples:
   bench_kernel.py                      everything: a few minutes
   bench_kernel.py --only broadcast     one part; may be repeated
   bench_kernel.py --json               one line of JSON
-
-Ratios are medians of several rounds; each round lies between two measurements of what
-it is compared with. A quiet machine and --rounds 9 make them steadier.
 """
 
 

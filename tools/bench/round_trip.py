@@ -10,7 +10,7 @@ import pykka
 
 from bench.pairing import Paired, Scale, paired
 from bench.report import Line
-from bench.systems import post, running_system
+from bench.systems import ask_in_turn, post, running_system, took_to_ask_around
 from bench.vocabulary import Answerer, AskAround, Asker, Echo
 
 BUDGET: Final = 1.5
@@ -54,19 +54,10 @@ def measure(scale: Scale) -> Iterator[Line]:
         system.start()
 
         def job_asks() -> float:
-            delivery = post(system, AskAround(count), "asker")
-            delivery.wait()
-            took_s = delivery.result()
-            assert isinstance(took_s, float)
-            return took_s
+            return took_to_ask_around(post(system, AskAround(count), "asker"))
 
         def outside_asks() -> float:
-            started_s = time.perf_counter()
-            for number in range(count):
-                delivery = system.send(Echo(number), to="answerer")
-                delivery.wait()
-                delivery.result()
-            return time.perf_counter() - started_s
+            return ask_in_turn(system, Echo, "answerer", count)
 
         def pykka_actor_asks() -> float:
             took_s = pykka_asker.ask(count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -96,3 +96,23 @@ class TraceCount:
             self._read[path] = self._read.get(path, 0) + len(whole)
             self.count += whole.count(self._needle)
             self.gaps += whole.count(b'"kind":"gap"')
+
+
+def ask_in_turn(
+    system: System, message: Callable[[int], Message], to: str, count: int
+) -> float:
+    """Ask `count` times, each when the answer before has come; return the seconds."""
+    started_s = time.perf_counter()
+    for number in range(count):
+        delivery = system.send(message(number), to=to)
+        delivery.wait()
+        delivery.result()
+    return time.perf_counter() - started_s
+
+
+def took_to_ask_around(delivery: Delivery) -> float:
+    """Return what an `Asker` says that its questions took, in seconds."""
+    delivery.wait()
+    took_s = delivery.result()
+    assert isinstance(took_s, float)
+    return took_s

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modules.simulation import SimCamera
-from modules.simulation.world import LIGHT_SOURCE, XY_STAGE, Z_STAGE, World
+from modules.simulation.world import LIGHT_SOURCE, XY_STAGE, World
 
 Film = npt.NDArray[np.uint16]
 
@@ -45,7 +45,6 @@ class Scope:
     def __init__(self, world: World, **camera: Any) -> None:
         self.world = world
         self.stage = world.device("stage", XY_STAGE)
-        self.focus = world.device("z", Z_STAGE)
         usual: dict[str, Any] = {"index_pixels": False, "world": "sample"}
         self.camera = SimCamera(**(usual | camera))
         self.camera.clock = _Hurry()
