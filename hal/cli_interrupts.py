@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Final
 
@@ -32,8 +33,10 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.count = 0
-        # SimpleQueue because a signal handler may put while its own thread gets.
-        self._news: SimpleQueue[int] = SimpleQueue()
+        # Python calls handlers on the main thread, which a signal that comes just
+        # before a wait does not wake; the C handler writes into this at once.
+        self._news, self.wakeup = socket.socketpair()
+        self.wakeup.setblocking(False)
         # A thread of its own: a signal handler may neither print nor start one.
         thread = threading.Thread(target=self._watch, name="hal/interrupts")
         thread.daemon = True
@@ -46,44 +49,56 @@ class Interrupts:
 
     def close(self) -> None:
         """End the thread; interrupts that come later change nothing."""
-        self._news.put(0)
-
-    def on_signal(self, _signal: int, _frame: FrameType | None) -> None:
-        """Count one."""
-        self.count += 1
-        self._news.put(self.count)
+        self.wakeup.close()
 
     def _watch(self) -> None:
-        if self._news.get() == 0:
-            return
-        note("hal: ending in order, data are closed and checked; again to end now")
-        if self._news.get() == 0:
-            return
-        note("hal: ending now; what is stored is readable")
-        try:
-            if self._news.get(timeout=END_NOW_S) == 0:
+        with self._news:
+            if not self._another():
                 return
-        except Empty:
-            pass
-        os._exit(INTERRUPTED)
+            note("hal: ending in order, data are closed and checked; again to end now")
+            if not self._another():
+                return
+            note("hal: ending now; what is stored is readable")
+            self._news.settimeout(END_NOW_S)
+            with contextlib.suppress(TimeoutError):
+                if not self._another():
+                    return
+            os._exit(INTERRUPTED)
+
+    def _another(self) -> bool:
+        """Wait for one more; False if none will come."""
+        while number := self._news.recv(1):
+            if number[0] in _numbers():
+                self.count += 1
+                return True
+        return False
+
+
+def _numbers() -> dict[int, str]:
+    """Return the signals that are interrupts, with their names."""
+    found = {getattr(signal, name, None): name for name in _SIGNALS}
+    return {number: name for number, name in found.items() if number is not None}
 
 
 @contextmanager
 def interruptible() -> Iterator[Interrupts]:
     """Count interrupts within the `with` block."""
     interrupts = Interrupts()
+    previous = signal.set_wakeup_fd(interrupts.wakeup.fileno())
     before = {}
-    for name in _SIGNALS:
-        number = getattr(signal, name, None)
+    for number, name in _numbers().items():
         # `nohup` has a closed terminal ignored, and means it.
-        if number is None or (
-            name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN
-        ):
+        if name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN:
             continue
-        before[number] = signal.signal(number, interrupts.on_signal)
+        before[number] = signal.signal(number, _nothing_more)
     try:
         yield interrupts
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(previous)
         interrupts.close()
+
+
+def _nothing_more(_signal: int, _frame: FrameType | None) -> None:
+    """Be there, so that a signal is not what it is by default."""

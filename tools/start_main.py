@@ -30,6 +30,7 @@ Exit codes are those of HAL or pytest; 2: wrong arguments; 3: it cannot be set u
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_EXTRAS: tuple[str, ...] = ()
 TEST_EXTRAS = ("test",)
+WHOLE_SUITE = "-n logical --maxprocesses 4 --dist loadfile"
 DEMO = "xml_configs/sim.xml --headless --film 100 --format dax --format ome-tiff"
 
 
@@ -56,7 +57,8 @@ def main(argv: Sequence[str]) -> int:
 
 
 def run_tests(python: Path, arguments: Sequence[str]) -> int:
-    """Run pytest in the checkout."""
+    """Run pytest in the checkout; all tests at once on several processors."""
+    arguments = arguments or WHOLE_SUITE.split()
     return run_child([python, "-m", "pytest", *arguments])
 
 

@@ -135,12 +135,6 @@ def test_adapters_without_the_demo_are_named(
         MMCamera(config="demo").open()
 
 
-def test_import_leaves_the_root_logger_as_it_was(owner: CoreOwner) -> None:
-    import logging
-
-    assert logging.getLogger().level == logging.WARNING
-
-
 def test_missing_file_is_named_with_its_neighbour(cfg: Callable[[str], str]) -> None:
     wrong = cfg(CAMERA_ONLY).replace("scope", "scop")
 

@@ -35,6 +35,21 @@ except DeviceTimeout:
     print('end')
 """
 
+LOGGER = """
+import logging
+from modules.micromanager import MMCamera
+
+camera = MMCamera(config="demo")
+camera.open()
+assert logging.getLogger().level == logging.WARNING, logging.getLogger().level
+camera.close()
+"""
+
+
+def test_import_leaves_the_root_logger_as_it_was() -> None:
+    # In a process of its own: whatever other tests import says its word there too.
+    subprocess.run([sys.executable, "-c", LOGGER], cwd=ROOT, check=True, timeout=30)
+
 
 @pytest.mark.parametrize("script", [CLOSED, LEFT_RUNNING, HUNG])
 def test_process_ends_cleanly_every_time(script: str) -> None:

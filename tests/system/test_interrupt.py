@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from hal.cli_interrupts import interruptible
 from tests.system.running import (
     SIM,
     SMALL,
@@ -203,6 +205,30 @@ def test_a_run_without_a_film_ends_well_when_it_is_told_to(hal, number):
     assert done.json["state"] == "done"
     assert done.json["frames"] == {}
     assert Path(done.json["trace"]).exists()
+
+
+def test_an_interrupt_that_does_not_wake_the_main_thread_is_heard_all_the_same(capfd):
+    """One that comes just before the main thread waits does not end the wait."""
+    heard, over = threading.Event(), threading.Event()
+
+    def look() -> None:
+        while not interrupts.count and not over.wait(0.01):
+            pass
+        heard.set()
+
+    with interruptible() as interrupts:
+        thread = threading.Thread(target=look)
+        thread.start()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert heard.wait(PATIENCE_S)
+        finally:
+            over.set()
+            thread.join()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+    assert "again to end now" in capfd.readouterr().err
 
 
 def test_an_interrupt_before_anything_has_started_is_one_line(hal, films):

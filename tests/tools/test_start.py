@@ -121,7 +121,11 @@ def test_pytest_gets_all_arguments(checkout, monkeypatch):
     monkeypatch.setattr(start_main, "run_child", lambda c: commands.append(c) or 5)
 
     assert start_main.main(["test", "-k", "ring", "--help"]) == 5
-    assert commands == [[Path("test"), "-m", "pytest", "-k", "ring", "--help"]]
+    assert start_main.main(["test"]) == 5
+
+    some, every = commands
+    assert some == [Path("test"), "-m", "pytest", "-k", "ring", "--help"]
+    assert every[3:] == ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile"]
 
 
 @pytest.mark.parametrize(
