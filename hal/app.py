@@ -34,7 +34,7 @@ from hal.config import (
     start_order,
 )
 from hal.devices import InWorld
-from hal.frames import FrameRings
+from hal.frames import FrameRings, OwnRings
 from hal.isolation import Hosts, Launch, gateway_class
 from hal.kernel import Module, RestartPolicy, Safeguards, Strategy, System
 from hal.messages import RunAccepted
@@ -125,10 +125,12 @@ class Application:
         # 5 ms would be the largest part of a message's latency (0.7 ms measured so).
         sys.setswitchinterval(0.0005)
         self._previous_sink = set_log_sink(self._log)
-        self.system.provide(FrameRings(RING_BYTES, self.system.clock))
+        rings = OwnRings(RING_BYTES, self.system.clock)
+        self.system.provide(rings, FrameRings)
         self.system.run_kernel()
         self._worlds: Worlds | None = None
-        self.system.provide(Hosts(self.system, log_folder=self.log_folder))
+        hosts = Hosts(self.system, rings=rings, log_folder=self.log_folder)
+        self.system.provide(hosts)
         try:
             self._worlds = Worlds(plan.worlds, self.log_folder)
             for module in plan.modules:

@@ -42,6 +42,7 @@ PLATFORM_ONLY = {
 # Each entry says why; one that no longer applies fails `test_no_allowance_is_stale`.
 PLATFORM_FILES: dict[str, str] = {
     "hal/transport/platform.py": "processes: groups, signals, limits, hand-over",
+    "hal/frames/platform.py": "memory that processes share, and waiting for it",
     "hal/testing/processor.py": "Linux only; elsewhere switching is just slower",
     "hal/kernel/heartbeat.py": "SIGUSR1: stacks of all threads, asked for from outside",
     "hal/kernel/sentinel_process.py": "SIGKILL: a process that is frozen in C",

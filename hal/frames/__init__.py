@@ -1,12 +1,15 @@
 """Data plane: frames, the rings they travel through, and the account of them."""
 
+from hal.frames._memory import Place, RingHandle
 from hal.frames.frame import Frame, FrameInfo, Pixels
 from hal.frames.ledger import FrameLedger, LedgerCounts
 from hal.frames.readers import LatestReader, LosslessReader, Newest
-from hal.frames.ring import FrameRing, Lag, ReaderState
-from hal.frames.rings import FrameRings
+from hal.frames.ring import Admission, FrameRing, Lag, ReaderState
+from hal.frames.rings import KEEP_S, FrameRings, OwnRings
 
 __all__ = [
+    "KEEP_S",
+    "Admission",
     "Frame",
     "FrameInfo",
     "FrameLedger",
@@ -17,6 +20,9 @@ __all__ = [
     "LedgerCounts",
     "LosslessReader",
     "Newest",
+    "OwnRings",
     "Pixels",
+    "Place",
     "ReaderState",
+    "RingHandle",
 ]

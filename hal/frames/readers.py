@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple, Self
 
-from hal.base import Clock, StateError
-from hal.frames._slots import Cursor, SlotTable
+from hal.base import Clock, StateError, StorageError
+from hal.frames._memory import Place, RingMemory
 from hal.frames.frame import Frame
+from hal.frames.waiting import wait_until
 
 _COPY_ATTEMPTS = 8
 
@@ -25,27 +25,18 @@ class _Reader:
     """What both kinds share: a place in the ring, and an end."""
 
     def __init__(
-        self,
-        table: SlotTable,
-        cursor: Cursor,
-        clock: Clock,
-        forget: Callable[[Cursor], None],
+        self, name: str, memory: RingMemory, place: Place, clock: Clock
     ) -> None:
-        self._table = table
-        self._cursor = cursor
-        self._clock = clock
-        self._forget = forget
-
-    @property
-    def name(self) -> str:
+        self.name = name
         """Under which the ring names this reader."""
-        return self._cursor.name
+        self._memory = memory
+        self._place = place
+        self._clock = clock
 
     @property
     def behind(self) -> int:
         """Frames published that this reader has not released (or seen) yet."""
-        with self._table.lock:
-            return self._table.published - self._cursor.position
+        return max(0, self._memory.published - self._position())
 
     @property
     def at_end(self) -> bool:
@@ -53,15 +44,21 @@ class _Reader:
 
         Why the writer ended is in the ring's `error`.
         """
-        with self._table.lock:
-            return self._at_end()
+        # The end is read first: what is published by then is all there is.
+        ended = self._memory.ended
+        drained = self._position() >= self._memory.published
+        return not self._is_open() or (ended and drained)
 
     def close(self) -> None:
         """Give up the place, with what it still held; harmless when repeated.
 
         A `next` or `latest` that waits on another thread returns None at once.
         """
-        self._forget(self._cursor)
+        with self._memory.lock:
+            if self._is_open():
+                self._memory.leave(self._place.index)
+        self._memory.frames_bell.ring()
+        self._memory.space_bell.ring()
 
     def __enter__(self) -> Self:
         return self
@@ -69,30 +66,31 @@ class _Reader:
     def __exit__(self, *_exc: object) -> None:
         self.close()
 
-    def _at_end(self) -> bool:
-        drained = self._cursor.position >= self._table.published
-        return not self._cursor.open or (self._table.ended and drained)
+    def _is_open(self) -> bool:
+        return self._memory.has(self._place)
+
+    def _position(self) -> int:
+        return self._memory.position(self._place.index)
+
+    def _move_to(self, position: int) -> None:
+        with self._memory.lock:
+            if self._is_open():
+                self._memory.move_to(self._place.index, position)
 
     def _wait_for_frame(self, timeout_s: float) -> bool:
         """Return True with a frame to take, False after `timeout_s`, wake-up or end."""
-        deadline_s = self._clock.monotonic_s() + timeout_s
-        wake = self._cursor.wake
-        woken = False
-        while True:
-            with self._table.lock:
-                if not self._cursor.open:
-                    return False
-                if self._cursor.position < self._table.published:
-                    return True
-                if self._table.ended or woken:
-                    return False
-                # Cleared under the lock that every publisher sets it under: a frame
-                # put after this line always wakes the wait below.
-                wake.clear()
-            left_s = deadline_s - self._clock.monotonic_s()
-            if left_s <= 0:
-                return False
-            woken = self._clock.wait(wake, left_s)
+        there = False
+
+        def is_there_or_never() -> bool:
+            nonlocal there
+            there = self._is_open() and self._position() < self._memory.published
+            return there or self.at_end
+
+        memory = self._memory
+        wait_until(
+            is_there_or_never, memory, memory.frames_bell, self._clock, timeout_s
+        )
+        return there
 
 
 class LosslessReader(_Reader):
@@ -103,17 +101,14 @@ class LosslessReader(_Reader):
     Guarantees:
         The view of a frame never changes before its `release` (or `close`).
         Frames come without a gap from where the reader was opened.
+        A frame that was overwritten all the same, by a defect, does not go unseen.
     """
 
     def __init__(
-        self,
-        table: SlotTable,
-        cursor: Cursor,
-        clock: Clock,
-        forget: Callable[[Cursor], None],
+        self, name: str, memory: RingMemory, place: Place, clock: Clock
     ) -> None:
-        super().__init__(table, cursor, clock, forget)
-        self._holding = False
+        super().__init__(name, memory, place, clock)
+        self._holding: int | None = None
 
     def next(self, timeout_s: float) -> Frame | None:
         """Return the next frame without copying it; None when there is none in time.
@@ -122,31 +117,43 @@ class LosslessReader(_Reader):
 
         Raises:
             StateError: The previous frame was not released.
+            StorageError: The frame was overwritten before it was read.
         """
         if not self._wait_for_frame(timeout_s):
             return None
-        if self._holding:
+        if self._holding is not None:
             raise StateError(
                 f"reader '{self.name}' asked for a frame before releasing the previous"
             )
-        with self._table.lock:
-            if not self._cursor.open:
+        sequence = self._position()
+        frame = self._memory.frame(sequence)
+        if frame is None:
+            if not self._is_open():
                 return None
-            self._holding = True
-            return self._table.frame(self._cursor.position)
+            raise self._torn(sequence)
+        self._holding = sequence
+        return frame
 
     def release(self) -> None:
         """Give the slot of the last frame back; its view must not be used any more.
 
         Raises:
             StateError: There is no frame to release.
+            StorageError: It was overwritten while it was held.
         """
-        if not self._holding:
+        sequence, self._holding = self._holding, None
+        if sequence is None:
             raise StateError(f"reader '{self.name}' has no frame to release")
-        self._holding = False
-        with self._table.lock:
-            self._cursor.position += 1
-            self._table.space.set()
+        if self._is_open() and not self._memory.still_holds(sequence):
+            raise self._torn(sequence)
+        self._move_to(sequence + 1)
+        self._memory.space_bell.ring()
+
+    def _torn(self, sequence: int) -> StorageError:
+        return StorageError(
+            f"frame {sequence} of ring '{self._memory.handle.name}' was overwritten "
+            f"while reader '{self.name}' needed it"
+        )
 
 
 class LatestReader(_Reader):
@@ -164,15 +171,15 @@ class LatestReader(_Reader):
         if not self._wait_for_frame(timeout_s):
             return None
         for _attempt in range(_COPY_ATTEMPTS):
-            with self._table.lock:
-                sequence = self._table.published - 1
-                frame = self._table.frame(sequence)
+            sequence = self._memory.published - 1
+            frame = self._memory.frame(sequence)
+            if frame is None:
+                continue
             pixels = frame.pixels.copy()
-            with self._table.lock:
-                if not self._table.still_holds(sequence):
-                    continue
-                skipped = sequence - self._cursor.position
-                self._cursor.position = sequence + 1
+            if not self._memory.still_holds(sequence):
+                continue
+            skipped = sequence - self._position()
+            self._move_to(sequence + 1)
             pixels.flags.writeable = False
             return Newest(Frame(frame.info, pixels), skipped)
         # The writer laps the whole ring faster than one frame is copied: nothing that

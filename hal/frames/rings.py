@@ -1,23 +1,72 @@
-"""All rings of one process, within one budget of memory."""
+"""All rings of HAL, within one budget of memory."""
 
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 
 from hal.base import BadInput, Clock, StateError, one_of
-from hal.frames._slots import MIN_SLOTS
+from hal.frames._memory import MIN_SLOTS, Place
 from hal.frames.ring import FrameRing
 
 _USUAL_BYTES = 64 * 2**20
 _USUAL_FRAMES = 8
 _MOST_SLOTS = 4096
+KEEP_S: Final = 20.0
+"""So long the frames that a dead process had to read wait for its successor."""
 
 
-class FrameRings:
-    """Finds a ring by name, and keeps their sum below a stated size.
+class FrameRings(ABC):
+    """Where a module finds rings, whatever process it is in.
+
+    Runs on: any, except where the pipe to HAL is read.
+    """
+
+    @abstractmethod
+    def create(
+        self,
+        name: str,
+        shape: tuple[int, int],
+        dtype: npt.DTypeLike,
+        slots: int | None = None,
+    ) -> FrameRing:
+        """Return a new ring, to be written in this process.
+
+        Args:
+            name: Usually that of the camera.
+            shape: `(height, width)` of every frame.
+            dtype: Type of a pixel.
+            slots: How many frames it holds; by default about 64 MB of them, at least
+                8, but no more than the budget has left.
+
+        Raises:
+            BadInput: It does not fit the budget, or the machine has not the memory.
+            StateError: There is a ring of that name.
+        """
+
+    @abstractmethod
+    def get(self, name: str) -> FrameRing:
+        """Return the ring of that name.
+
+        Raises:
+            StateError: There is none.
+        """
+
+    @abstractmethod
+    def remove(self, name: str) -> None:
+        """End the ring of that name, if there is one, and forget it.
+
+        Its memory returns when the last reader has closed and let go of its frames.
+        """
+
+
+class OwnRings(FrameRings):
+    """Creates the rings of all processes, so that they outlive any of the others.
 
     Runs on: any.
     """
@@ -33,6 +82,9 @@ class FrameRings:
         self._clock = clock
         self._lock = threading.Lock()
         self._rings: dict[str, FrameRing] = {}
+        # What each other process has to do with which ring.
+        self._writers: dict[str, list[FrameRing]] = {}
+        self._readers: dict[str, list[tuple[FrameRing, Place]]] = {}
 
     @property
     def used_bytes(self) -> int:
@@ -53,19 +105,7 @@ class FrameRings:
         dtype: npt.DTypeLike,
         slots: int | None = None,
     ) -> FrameRing:
-        """Return a new ring.
-
-        Args:
-            name: Usually that of the camera.
-            shape: `(height, width)` of every frame.
-            dtype: Type of a pixel.
-            slots: How many frames it holds; by default about 64 MB of them, at least
-                8, but no more than the budget has left.
-
-        Raises:
-            BadInput: It does not fit the budget, or the machine has not the memory.
-            StateError: There is a ring of that name.
-        """
+        """Return a new ring."""
         frame_bytes = max(1, shape[0] * shape[1] * np.dtype(dtype).itemsize)
         with self._lock:
             if name in self._rings:
@@ -83,22 +123,22 @@ class FrameRings:
                     f"{_mb(self.budget_bytes)} budget for frames {_mb(left)} are left; "
                     "raise the budget, or choose a smaller region or more binning"
                 )
+            no_memory = BadInput(
+                f"camera '{name}': this machine has no {_mb(need)} of memory for "
+                f"{slots} frames of {shape[1]}x{shape[0]} px"
+            )
+            # Asked before: taking more than there is would have the system end HAL.
+            if need > psutil.virtual_memory().available:
+                raise no_memory
             try:
                 ring = FrameRing(name, shape, dtype, slots, self._clock)
-            except MemoryError as exc:
-                raise BadInput(
-                    f"camera '{name}': this machine has no {_mb(need)} of memory for "
-                    f"{slots} frames of {shape[1]}x{shape[0]} px"
-                ) from exc
+            except (OSError, OverflowError, MemoryError) as exc:
+                raise no_memory from exc
             self._rings[name] = ring
             return ring
 
     def get(self, name: str) -> FrameRing:
-        """Return the ring of that name.
-
-        Raises:
-            StateError: There is none.
-        """
+        """Return the ring of that name."""
         with self._lock:
             ring = self._rings.get(name)
             if ring is None:
@@ -108,14 +148,46 @@ class FrameRings:
             return ring
 
     def remove(self, name: str) -> None:
-        """End the ring of that name, if there is one, and forget it.
-
-        Its memory returns when the last reader has closed and let go of its frames.
-        """
+        """End the ring of that name, if there is one, and forget it."""
         with self._lock:
             ring = self._rings.pop(name, None)
         if ring is not None:
             ring.end()
+            ring.close()
+
+    # -- other processes ----------------------------------------------------------
+
+    def find(self, memory: str) -> FrameRing:
+        """Return the ring with that memory: names are used again.
+
+        Raises:
+            StateError: It was removed.
+        """
+        with self._lock:
+            for ring in self._rings.values():
+                if ring.handle.memory == memory:
+                    return ring
+        raise StateError("the ring is gone: it was removed, or another one has come")
+
+    def written_by(self, process: str, ring: FrameRing) -> None:
+        """Note that `process` fills a ring."""
+        with self._lock:
+            self._writers.setdefault(process, []).append(ring)
+
+    def read_by(self, process: str, ring: FrameRing, place: Place) -> None:
+        """Note that `process` has a reader in a ring."""
+        with self._lock:
+            self._readers.setdefault(process, []).append((ring, place))
+
+    def process_ended(self, process: str, why: str) -> None:
+        """End the rings that a process filled, and keep what it had still to read."""
+        with self._lock:
+            written = self._writers.pop(process, [])
+            read = self._readers.pop(process, [])
+        for ring in written:
+            ring.end(why)
+        for ring, place in read:
+            ring.bury_reader(place, KEEP_S)
 
     def _used_bytes(self) -> int:
         return sum(ring.nbytes for ring in self._rings.values())

@@ -27,6 +27,7 @@ from hal.base import (
     safe_callback,
     set_log_sink,
 )
+from hal.frames import FrameRings
 from hal.isolation.frames import (
     Beat,
     Begin,
@@ -39,11 +40,13 @@ from hal.isolation.frames import (
     Refused,
     Residents,
     Result,
+    RingAnswered,
     decode_down,
     no_outcome,
 )
 from hal.isolation.launch import find_class
 from hal.isolation.main_thread import MainThread
+from hal.isolation.rings import RemoteRings
 from hal.isolation.to_hal import ToHal, TraceToHal
 from hal.kernel import Delivery, Module, Resident, System
 from hal.transport import Pipe, adopt, limit_memory, prepare_child
@@ -69,6 +72,7 @@ class Child:
         self._threads = MainThread()
         self._main = self._threads.serial("main")
         self._to_hal = ToHal(clock, self._leave)
+        self._rings = RemoteRings(self._to_hal.put, clock)
         self._system: System | None = None
         self._lock = threading.Lock()
         # Until a module has been made, its messages wait here.
@@ -93,6 +97,8 @@ class Child:
             self._to_hal.ended(frame)
         elif isinstance(frame, Extended):
             self._to_hal.extended(frame)
+        elif isinstance(frame, RingAnswered):
+            self._rings.answered(frame)
         elif isinstance(frame, Residents):
             self._to_hal.residents = tuple(Resident(*each) for each in frame.modules)
         elif isinstance(frame, Begin):
@@ -124,6 +130,7 @@ class Child:
             uplink=self._to_hal,
             trace=TraceToHal(self._clock, hello.process, self._to_hal),
         )
+        self._system.provide(self._rings, FrameRings)
         set_log_sink(self._to_hal.log)
         self._system.run_kernel()
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from hal.base import DeliveryId, ErrorRecord, LinkError, Value
+from hal.frames import Place, RingHandle
 from hal.kernel import Envelope, How, Outcome
 
 
@@ -69,6 +70,15 @@ class Residents(Frame, frozen=True):
     """All modules of the system: name, role, whether it owns a driver."""
 
     modules: tuple[tuple[str, str, bool], ...]
+
+
+class RingAnswered(Frame, frozen=True):
+    """What HAL did about a question about rings."""
+
+    id: int
+    handle: RingHandle | None = None
+    place: Place | None = None
+    error: ErrorRecord | None = None
 
 
 class Leave(Frame, frozen=True):
@@ -143,6 +153,47 @@ class Beat(Frame, frozen=True):
     """The child is alive."""
 
 
+class CreateRing(Frame, frozen=True):
+    """Make a ring that the child will fill."""
+
+    name: str
+    shape: tuple[int, int]
+    dtype: str
+    slots: int | None
+
+
+class FindRing(Frame, frozen=True):
+    """Say where a ring is."""
+
+    name: str
+
+
+class AdmitReader(Frame, frozen=True):
+    """Enter a reader of the child into a ring, which is told by its memory."""
+
+    memory: str
+    name: str
+    lossless: bool
+    from_start: bool
+    take_over: bool
+
+
+class RemoveRing(Frame, frozen=True):
+    """End a ring, and forget it."""
+
+    name: str
+
+
+RingCall = CreateRing | FindRing | AdmitReader | RemoveRing
+
+
+class RingAsked(Frame, frozen=True):
+    """A question about rings."""
+
+    id: int
+    call: RingCall
+
+
 # -- both -----------------------------------------------------------------------------
 
 
@@ -153,7 +204,7 @@ class Extended(Frame, frozen=True):
     patience_s: float
 
 
-Down = Hello | Begin | Post | Ended | Residents | Leave | Extended
+Down = Hello | Begin | Post | Ended | Residents | RingAnswered | Leave | Extended
 Up = (
     Ready
     | Refused
@@ -165,6 +216,7 @@ Up = (
     | Noted
     | Logged
     | Beat
+    | RingAsked
     | Extended
 )
 # What is odd in a log entry or a trace record must not cost it.

@@ -24,6 +24,7 @@ from hal.base import (
     WorkerTimeout,
     get_logger,
 )
+from hal.frames import OwnRings
 from hal.isolation.frames import (
     Begin,
     Extended,
@@ -37,6 +38,7 @@ from hal.isolation.frames import (
     Refused,
     Residents,
     Result,
+    RingAsked,
     Sent,
     State,
     Up,
@@ -44,6 +46,7 @@ from hal.isolation.frames import (
     decode_up,
     encode,
 )
+from hal.isolation.rings import RingDoor
 from hal.kernel import DumpFolder, Resident
 from hal.transport import ChildProcess, Exit, Pipe
 
@@ -104,6 +107,7 @@ class Host:
         log_folder: Path | None,
         memory_mb: float | None,
         on_noted: Callable[[dict[str, object]], None],
+        rings: OwnRings | None,
     ) -> None:
         """Start the process; returns at once.
 
@@ -116,12 +120,16 @@ class Host:
             log_folder: Where dumps, and what it prints, are kept.
             memory_mb: Allocations beyond this fail in it; None for no limit.
             on_noted: Gets what it wants to have traced.
+            rings: What its cameras fill and its recorders read.
         """
         self.name = name
         self.is_ending = False
         """Whether it takes no more members."""
         self._clock = clock
         self._on_noted = on_noted
+        self._rings = None
+        if rings is not None:
+            self._rings = RingDoor(rings, process, self.send, threads)
         self._dumps = DumpFolder(log_folder, clock)
         self._lock = threading.Lock()
         self._members: dict[str, Member] = {}
@@ -258,6 +266,9 @@ class Host:
         elif isinstance(frame, Noted):
             self._on_noted({**frame.data, "kind": frame.kind})
             return
+        elif isinstance(frame, RingAsked) and self._rings is not None:
+            self._rings.take(frame)
+            return
         if isinstance(frame, Ready | Refused):
             self._begun_s.pop(name, None)
         if isinstance(frame, GaveUp | Refused):
@@ -327,6 +338,8 @@ class Host:
             text += f"; it last said: {output.last_lines()}"
             text += f"; all it said is in {path}" if path else ""
         exc = ModuleDead(text, pid=self.pid, exit_code=ended.code, output_file=path)
+        if self._rings is not None:
+            self._rings.process_ended(text)
         self._tell_lost(_with_dump(ErrorRecord.from_exception(exc, self.name), dump))
         with self._lock:
             members = list(self._members.values())

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 from hal.base import SystemThreads, Threads
+from hal.frames import OwnRings
 from hal.isolation.host import Host
 from hal.kernel import System
 
@@ -20,6 +21,7 @@ class Hosts:
         self,
         system: System,
         *,
+        rings: OwnRings | None = None,
         log_folder: Path | None = None,
         threads: Threads | None = None,
     ) -> None:
@@ -27,10 +29,12 @@ class Hosts:
 
         Args:
             system: Whose modules live in them.
+            rings: What their cameras fill and their recorders read.
             log_folder: Where dumps, and what they print, are kept; nowhere if None.
             threads: Where they are served.
         """
         self._system = system
+        self._rings = rings
         self._log_folder = log_folder
         self._threads = threads or SystemThreads()
         self._lock = threading.Lock()
@@ -52,6 +56,7 @@ class Hosts:
                     log_folder=self._log_folder,
                     memory_mb=memory_mb,
                     on_noted=self._note,
+                    rings=self._rings,
                 )
             return host
 

@@ -134,9 +134,9 @@ class System:
         self._order: list[list[str]] = []
         self._running = False
 
-    def provide(self, service: object) -> None:
-        """Offer `service` to modules, by its class."""
-        self.services[type(service)] = service
+    def provide(self, service: object, kind: type[Any] | None = None) -> None:
+        """Offer `service` to modules, by `kind`, or else its own class."""
+        self.services[kind or type(service)] = service
 
     def run_kernel(self) -> None:
         """Start the kernel's own threads; needed before any module is added."""

@@ -13,7 +13,7 @@ from hal.app import CLIENT, IMPLICIT, RING_BYTES, Application, plan
 from hal.base import Carrier, Clock, ErrorRecord, set_log_sink, to_stderr
 from hal.client import ClientModule
 from hal.config import MODULES, find_class
-from hal.frames import FrameRings
+from hal.frames import FrameRings, OwnRings
 from hal.isolation import Hosts
 from hal.kernel import Delivery, Message, Module, System
 from hal.messages import RunAccepted, StartRun
@@ -188,8 +188,9 @@ def _of_parts(
 ) -> Iterator[RunningHal]:
     system = System(clock=clock, carrier=carrier, log_folder=log_folder)
     previous_sink = set_log_sink(partial(_log, system))
-    system.provide(FrameRings(RING_BYTES, system.clock))
-    system.provide(Hosts(system, log_folder=log_folder))
+    rings = OwnRings(RING_BYTES, system.clock)
+    system.provide(rings, FrameRings)
+    system.provide(Hosts(system, rings=rings, log_folder=log_folder))
     system.run_kernel()
     try:
         probe = _add_probe(system)

@@ -32,7 +32,6 @@ class CameraModule(DeviceModule[Camera]):
     """
 
     role = "camera"
-    stays_because = "frames do not travel between processes yet"
     driver_kind: ClassVar[type[Any]] = Camera
 
     block_s = Float(

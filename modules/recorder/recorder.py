@@ -32,7 +32,6 @@ class RecorderModule(Module):
     """
 
     role = "recorder"
-    stays_because = "frames do not travel between processes yet"
 
     _recording: Recording | None = None
     _stopping = False

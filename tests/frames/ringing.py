@@ -57,7 +57,7 @@ class Background:
         self.result: object = None
         self.error: StateError | None = None
         self._call = call
-        self._thread = threading.Thread(target=self._run, name="background")
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
@@ -70,3 +70,15 @@ class Background:
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
         return self.result
+
+
+class Waits:
+    """How many threads of this process wait at a ring."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self._lock = threading.Lock()
+
+    def change(self, by: int) -> None:
+        with self._lock:
+            self.now += by

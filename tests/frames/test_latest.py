@@ -57,7 +57,7 @@ def meanwhile(
     ring: FrameRing, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Callable[[], object]], None]:
     """Set what happens while the first frame of the ring is copied."""
-    views = ring._table._views
+    views = ring._memory._views
     views[0] = views[0].view(CopiedSlowly)
     return lambda call: monkeypatch.setattr(CopiedSlowly, "meanwhile", call)
 

@@ -5,7 +5,7 @@ import pytest
 from hal.base import BadInput, StateError
 from hal.frames import FrameRing
 from hal.testing import FakeClock
-from tests.frames.ringing import SHAPE, Background, info, put, take, wait_until
+from tests.frames.ringing import SHAPE, Background, Waits, info, put, take, wait_until
 
 
 @pytest.fixture
@@ -70,24 +70,26 @@ def test_a_view_cannot_be_written_to(ring: FrameRing) -> None:
         frame.pixels.flags.writeable = True
 
 
-def test_release_wakes_the_waiting_writer(ring: FrameRing, clock: FakeClock) -> None:
+def test_release_wakes_the_waiting_writer(ring: FrameRing, waits: Waits) -> None:
     reader = ring.open_reader("recorder")
     for index in range(3):
         put(ring, index)
     writer = Background(lambda: put(ring, 3, timeout_s=60.0))
-    wait_until(lambda: clock.waiting == 1)
+    wait_until(lambda: waits.now == 1)
 
     assert take(reader) == 0
 
     assert writer.join() is True
 
 
-def test_reserve_gives_up_after_its_timeout(ring: FrameRing, clock: FakeClock) -> None:
+def test_reserve_gives_up_after_its_timeout(
+    ring: FrameRing, clock: FakeClock, waits: Waits
+) -> None:
     ring.open_reader("recorder")
     for index in range(3):
         put(ring, index)
     writer = Background(lambda: ring.reserve(5.0))
-    wait_until(lambda: clock.waiting == 1)
+    wait_until(lambda: waits.now == 1)
 
     clock.advance(5.1)
 
@@ -107,10 +109,10 @@ def test_put_without_reserve_is_refused(ring: FrameRing) -> None:
         ring.put(info(0))
 
 
-def test_a_put_wakes_a_waiting_reader(ring: FrameRing, clock: FakeClock) -> None:
+def test_a_put_wakes_a_waiting_reader(ring: FrameRing, waits: Waits) -> None:
     reader = ring.open_reader("recorder")
     taking = Background(lambda: reader.next(60.0))
-    wait_until(lambda: clock.waiting == 1)
+    wait_until(lambda: waits.now == 1)
 
     put(ring, 7)
 
@@ -119,10 +121,12 @@ def test_a_put_wakes_a_waiting_reader(ring: FrameRing, clock: FakeClock) -> None
     assert frame.info.index == 7  # type: ignore[attr-defined]
 
 
-def test_next_gives_up_after_its_timeout(ring: FrameRing, clock: FakeClock) -> None:
+def test_next_gives_up_after_its_timeout(
+    ring: FrameRing, clock: FakeClock, waits: Waits
+) -> None:
     reader = ring.open_reader("recorder")
     taking = Background(lambda: reader.next(5.0))
-    wait_until(lambda: clock.waiting == 1)
+    wait_until(lambda: waits.now == 1)
 
     clock.advance(5.1)
 
@@ -165,10 +169,10 @@ def test_the_first_end_tells_why(ring: FrameRing) -> None:
     assert ring.error == "camera1: no answer"
 
 
-def test_the_end_wakes_a_waiting_reader(ring: FrameRing, clock: FakeClock) -> None:
+def test_the_end_wakes_a_waiting_reader(ring: FrameRing, waits: Waits) -> None:
     reader = ring.open_reader("recorder")
     taking = Background(lambda: reader.next(60.0))
-    wait_until(lambda: clock.waiting == 1)
+    wait_until(lambda: waits.now == 1)
 
     ring.end("gone")
 
@@ -176,12 +180,12 @@ def test_the_end_wakes_a_waiting_reader(ring: FrameRing, clock: FakeClock) -> No
     assert reader.at_end
 
 
-def test_the_end_wakes_a_waiting_writer(ring: FrameRing, clock: FakeClock) -> None:
+def test_the_end_wakes_a_waiting_writer(ring: FrameRing, waits: Waits) -> None:
     ring.open_reader("recorder")
     for index in range(3):
         put(ring, index)
     writer = Background(lambda: ring.reserve(60.0))
-    wait_until(lambda: clock.waiting == 1)
+    wait_until(lambda: waits.now == 1)
 
     ring.end("aborted")
 
@@ -199,34 +203,34 @@ def test_an_ended_ring_takes_no_more_frames(ring: FrameRing) -> None:
         ring.reserve(0.0)
 
 
-def test_wake_ends_every_wait_at_once(ring: FrameRing, clock: FakeClock) -> None:
+def test_wake_ends_every_wait_at_once(ring: FrameRing, waits: Waits) -> None:
     ring.open_reader("stuck")
     for index in range(3):
         put(ring, index)
     latest = ring.open_reader("display", lossless=False)
     late = ring.open_reader("late")
-    waits = [
+    threads = [
         Background(lambda: ring.reserve(60.0)),
         Background(lambda: late.next(60.0)),
         Background(lambda: latest.latest(60.0)),
     ]
-    wait_until(lambda: clock.waiting == 3)
+    wait_until(lambda: waits.now == 3)
 
     ring.wake()
 
-    assert [wait.join() for wait in waits] == [None, None, None]
+    assert [thread.join() for thread in threads] == [None, None, None]
     assert not late.at_end
 
 
 def test_a_wake_that_nobody_waited_for_does_not_end_a_later_wait(
-    ring: FrameRing, clock: FakeClock
+    ring: FrameRing, waits: Waits
 ) -> None:
     reader = ring.open_reader("recorder")
     for index in range(3):
         put(ring, index)
     ring.wake()
     writer = Background(lambda: put(ring, 3, timeout_s=60.0))
-    wait_until(lambda: clock.waiting == 1)
+    wait_until(lambda: waits.now == 1)
 
     take(reader)
 
@@ -234,29 +238,29 @@ def test_a_wake_that_nobody_waited_for_does_not_end_a_later_wait(
 
 
 def test_a_release_that_is_not_enough_does_not_end_the_wait(
-    ring: FrameRing, clock: FakeClock
+    ring: FrameRing, waits: Waits
 ) -> None:
     quick, slow = ring.open_reader("quick"), ring.open_reader("slow")
     for index in range(3):
         put(ring, index)
     ring.wake()
     writer = Background(lambda: put(ring, 3, timeout_s=60.0))
-    wait_until(lambda: clock.waiting == 1)
+    wait_until(lambda: waits.now == 1)
 
     take(quick)
-    wait_until(lambda: clock.waiting == 1 and not ring._table.space.is_set())
+    wait_until(lambda: waits.now == 1)
     take(slow)
 
     assert writer.join() is True
 
 
-def test_closing_a_reader_frees_the_writer(ring: FrameRing, clock: FakeClock) -> None:
+def test_closing_a_reader_frees_the_writer(ring: FrameRing, waits: Waits) -> None:
     reader = ring.open_reader("recorder")
     for index in range(3):
         put(ring, index)
     reader.next(0.0)
     writer = Background(lambda: put(ring, 3, timeout_s=60.0))
-    wait_until(lambda: clock.waiting == 1)
+    wait_until(lambda: waits.now == 1)
 
     reader.close()
 
@@ -266,10 +270,10 @@ def test_closing_a_reader_frees_the_writer(ring: FrameRing, clock: FakeClock) ->
     assert ring.readers == ()
 
 
-def test_closing_wakes_the_reader_that_waits(ring: FrameRing, clock: FakeClock) -> None:
+def test_closing_wakes_the_reader_that_waits(ring: FrameRing, waits: Waits) -> None:
     reader = ring.open_reader("recorder")
     taking = Background(lambda: reader.next(60.0))
-    wait_until(lambda: clock.waiting == 1)
+    wait_until(lambda: waits.now == 1)
 
     reader.close()
 
