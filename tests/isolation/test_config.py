@@ -73,13 +73,11 @@ def test_two_limits_for_one_process_are_refused(tmp_path: Path) -> None:
         load(written(tmp_path, *modules))
 
 
-def test_a_camera_cannot_be_isolated_yet_and_is_told_why(tmp_path: Path) -> None:
-    path = written(tmp_path, CAMERA.format('isolation="process"'))
+def test_a_module_that_has_to_stay_says_why(tmp_path: Path) -> None:
+    module = '<module name="a" class="acquisition.acquisition" isolation="process"/>'
+    path = written(tmp_path, module)
 
-    with pytest.raises(
-        BadInput,
-        match="cannot be isolated: frames do not travel between processes yet",
-    ):
+    with pytest.raises(BadInput, match="cannot be isolated: the leases of its runs"):
         plan(path)
 
 
