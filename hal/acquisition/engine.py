@@ -13,7 +13,14 @@ from hal.acquisition.plan import FilmPlan
 from hal.acquisition.progress import FilmProgress
 from hal.acquisition.rig import Rig
 from hal.acquisition.run_status import RunState, RunStatus
-from hal.base import Cancelled, Clock, DeviceTimeout, ErrorRecord, RunError
+from hal.base import (
+    Cancelled,
+    Clock,
+    DeviceTimeout,
+    ErrorRecord,
+    HalError,
+    RunError,
+)
 from hal.frames import LedgerCounts
 
 SILENCE_S: Final = 10.0
@@ -151,10 +158,26 @@ class FilmEngine:
                 if camera.errors:
                     raise camera.errors[0].to_exception()
                 self._check_silence(name)
+            lost = self.progress.recorder_error.get_and_clear()
+            if lost is not None:
+                self._resume_recording(lost)
             if all(camera.is_done for camera in self.progress.cameras.values()):
                 return
             self._tick()
             self._clock.wait(self.progress.news, _REPORT_S)
+
+    def _resume_recording(self, lost: ErrorRecord) -> None:
+        """Go on after the recorder has begun anew; the frames wait in their rings."""
+        self._step("going on with the recording")
+        try:
+            self._rig.resume_recording()
+        except HalError as exc:
+            # Why it cannot go on comes second: first, why it had to.
+            first = next(iter(self.progress.cameras))
+            self.progress.failed(first, ErrorRecord.from_exception(exc, lost.source))
+            raise lost.to_exception() from exc
+        self._step("recording")
+        self.progress.restart_stall_clocks()
 
     def _check_silence(self, name: str) -> None:
         camera = self.progress.cameras[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from hal.base import Clock, ErrorRecord
+from hal.base import Clock, ErrorRecord, ThreadSafeValue
 from hal.frames import FrameLedger, LedgerCounts
 
 
@@ -29,7 +29,8 @@ class CameraProgress:
 class FilmProgress:
     """The account of a film while it goes on.
 
-    Runs on: `received`, `stored`, `ended`, `failed`, `cancel` any; the rest the engine.
+    Runs on: `received`, `stored`, `ended`, `failed`, `cancel`, `recorder_lost` any; the
+    rest the engine.
 
     Guarantees:
         An error is either among those that `close` returns, or refused.
@@ -44,6 +45,8 @@ class FilmProgress:
         now_s = clock.monotonic_s()
         self.cameras = {name: CameraProgress(name, planned, now_s) for name in cameras}
         self.cancelled = threading.Event()
+        self.recorder_error = ThreadSafeValue[ErrorRecord | None](None)
+        """Why the recorder must be asked to go on; the engine takes it."""
         self.news = threading.Event()
         """Set at every change; the engine clears it before it looks."""
 
@@ -89,6 +92,11 @@ class FilmProgress:
     def cancel(self) -> None:
         """Ask the engine to end the film."""
         self.cancelled.set()
+        self.news.set()
+
+    def recorder_lost(self, error: ErrorRecord) -> None:
+        """Note that the recorder has ended and will begin anew."""
+        self.recorder_error.set(error)
         self.news.set()
 
     def restart_stall_clocks(self) -> None:

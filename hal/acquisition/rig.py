@@ -31,6 +31,9 @@ class Rig(Protocol):
     def open_recording(self) -> tuple[str, ...]:
         """Create the files; return their paths."""
 
+    def resume_recording(self) -> None:
+        """Go on with the files after the recorder has ended and begun anew."""
+
     def start(self, camera: str) -> None:
         """Let an armed camera expose."""
 

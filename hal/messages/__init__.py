@@ -28,6 +28,7 @@ from hal.messages.recording import (
     RecordingFailed,
     RecordingFinished,
     RecordingOpened,
+    ResumeRecording,
 )
 from hal.messages.run import (
     CancelRun,
@@ -87,6 +88,7 @@ __all__ = [
     "RecordingFailed",
     "RecordingFinished",
     "RecordingOpened",
+    "ResumeRecording",
     "RunAccepted",
     "RunStatusChanged",
     "SetLight",

@@ -29,6 +29,18 @@ class OpenRecording(Request, frozen=True):
     """Of all modules, for the sidecar."""
 
 
+class ResumeRecording(Request, frozen=True):
+    """Go on with a film whose recorder has ended; answers with a `RecordingOpened`.
+
+    What is stored already is acknowledged once more.
+    """
+
+    deadline_s: ClassVar[float] = 60.0
+    opened_by: OpenRecording
+    base: str
+    """Name of the film, as the answer to that said."""
+
+
 class RecordingOpened(Record, frozen=True):
     """The files of a film are there, empty."""
 

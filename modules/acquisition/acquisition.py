@@ -52,6 +52,7 @@ _USELESS: Final = frozenset(
     }
 )
 """States in which a module does nothing for a run."""
+_BEGINS_ANEW: Final = frozenset({ModuleState.HUNG, ModuleState.RESTARTING})
 
 
 class AcquisitionModule(Module):
@@ -147,7 +148,11 @@ class AcquisitionModule(Module):
         error = ErrorRecord.from_exception(why, msg.module)
         if msg.module in progress.cameras:
             progress.failed(msg.module, error)
-        elif msg.module in self.context.names_of_role("recorder"):
+        elif msg.module not in self.context.names_of_role("recorder"):
+            return
+        elif ModuleState(msg.state) in _BEGINS_ANEW:
+            progress.recorder_lost(error)
+        else:
             progress.failed(next(iter(progress.cameras)), error)
 
     @handles(StopModule)

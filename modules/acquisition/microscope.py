@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from hal.acquisition import FinishedFilm
-from hal.base import ErrorRecord, HalError, StateError, get_logger
+from hal.base import ErrorRecord, HalError, ModuleDead, StateError, get_logger
 from hal.kernel import Delivery, DescribeParameters, Module, ParameterList, Request
 from hal.messages import (
     ArmCamera,
@@ -18,6 +18,7 @@ from hal.messages import (
     OpenRecording,
     RecordingFinished,
     RecordingOpened,
+    ResumeRecording,
     StagePosition,
     StartCamera,
     StartRun,
@@ -26,6 +27,8 @@ from hal.messages import (
 )
 
 _SLICE_S: Final = 0.5
+_RESUMES: Final = 3
+"""So many successors of the recorder are asked to go on with a film."""
 
 R = TypeVar("R")
 log = get_logger(module="acquisition")
@@ -44,7 +47,8 @@ class Microscope:
         self._request = request
         self._module = module
         self._armed: dict[str, CameraArmed] = {}
-        self._stem = ""
+        self._opened_by: OpenRecording | None = None
+        self._base = ""
 
     def arm(self, camera: str, frames: int | None) -> float:
         """Get a camera ready; return its exposure time in seconds."""
@@ -54,24 +58,36 @@ class Microscope:
 
     def open_recording(self) -> tuple[str, ...]:
         """Create the files; return their paths."""
-        opened = self._ask(
-            OpenRecording(
-                run_id=self.run_id,
-                cameras=tuple(self._armed.values()),
-                frames=self._request.plan.frames,
-                directory=self._request.directory,
-                name=self._request.name,
-                formats=self._request.formats,
-                overwrite=self._request.overwrite,
-                notes=self._request.notes,
-                stage_um=self._stage_um(),
-                parameters=self._parameters(),
-            ),
-            None,
-            RecordingOpened,
+        self._opened_by = OpenRecording(
+            run_id=self.run_id,
+            cameras=tuple(self._armed.values()),
+            frames=self._request.plan.frames,
+            directory=self._request.directory,
+            name=self._request.name,
+            formats=self._request.formats,
+            overwrite=self._request.overwrite,
+            notes=self._request.notes,
+            stage_um=self._stage_um(),
+            parameters=self._parameters(),
         )
-        self._stem = str(Path(self._request.directory) / opened.base)
+        opened = self._ask(self._opened_by, None, RecordingOpened)
+        self._base = opened.base
         return opened.files
+
+    def resume_recording(self) -> None:
+        """Have the recorder's successor go on with the files."""
+        if self._opened_by is None:
+            raise StateError("no recording was opened: there is nothing to resume")
+        resume = ResumeRecording(self._opened_by, self._base)
+        # It waits in the mailbox until the successor has started. One that dies as well
+        # is followed by another, until the supervisor has had enough.
+        for _ in range(_RESUMES):
+            try:
+                self._ask(resume, None, RecordingOpened)
+                return
+            except ModuleDead as exc:
+                failure = exc
+        raise failure
 
     def start(self, camera: str) -> None:
         """Let an armed camera expose."""
@@ -83,9 +99,12 @@ class Microscope:
 
     def finish_recording(self, state: str, drain_s: float) -> FinishedFilm:
         """Store what is on its way, close, verify, and write the sidecar."""
-        done = self._ask(
-            FinishRecording(self.run_id, state, drain_s), None, RecordingFinished
-        )
+        finish = FinishRecording(self.run_id, state, drain_s)
+        try:
+            done = self._ask(finish, None, RecordingFinished)
+        except (ModuleDead, StateError):  # the recorder is another one now
+            self.resume_recording()
+            done = self._ask(finish, None, RecordingFinished)
         files, problems = done.files, done.problems
         if files:
             companions, failures = self._companions()
@@ -94,13 +113,14 @@ class Microscope:
 
     def _companions(self) -> tuple[tuple[str, ...], tuple[ErrorRecord, ...]]:
         """Have cameras write files of their own; return those, and what went wrong."""
+        stem = str(Path(self._request.directory) / self._base)
         files: tuple[str, ...] = ()
         failures: tuple[ErrorRecord, ...] = ()
         for camera, armed in self._armed.items():
             if not armed.has_companions:
                 continue
             try:
-                request = WriteCompanions(self.run_id, self._stem)
+                request = WriteCompanions(self.run_id, stem)
                 files += self._ask(request, camera, CompanionsWritten).files
             except HalError as exc:
                 failures += (ErrorRecord.from_exception(exc, camera),)

@@ -15,6 +15,7 @@ from hal.messages import (
     OpenRecording,
     RecordingFailed,
     RecordingOpened,
+    ResumeRecording,
 )
 from modules.recorder.recording import Recording
 from modules.recorder.track import Track
@@ -48,6 +49,22 @@ class RecorderModule(Module):
             deadline_s=20.0,
             then=self._opened,
         )
+
+    @handles(ResumeRecording)
+    def on_resume(self, msg: ResumeRecording) -> RecordingOpened | None:
+        """Open the files of a film again whose recorder was killed."""
+        self.require_ready()
+        request, recording = msg.opened_by, self._recording
+        if recording is not None and recording.run_id == request.run_id:
+            return RecordingOpened(recording.base, recording.files)
+        rings = self.context.service(FrameRings)
+        resume = partial(
+            Recording.resume, request, msg.base, rings, self.clock, self._tell
+        )
+        self.run_job(
+            partial(resume, self.name), deadline_s=msg.deadline_s, then=self._opened
+        )
+        return None
 
     @handles(FinishRecording)
     def on_finish(self, msg: FinishRecording) -> None:
