@@ -3,11 +3,12 @@
 from hal.acquisition.engine import FilmEngine, describe_shortfall
 from hal.acquisition.plan import FilmPlan
 from hal.acquisition.progress import FilmProgress
-from hal.acquisition.rig import FinishedFilm, Rig
+from hal.acquisition.rig import Armed, FinishedFilm, Rig
 from hal.acquisition.run_handle import RunHandle
 from hal.acquisition.run_status import RunState, RunStatus
 
 __all__ = [
+    "Armed",
     "FilmEngine",
     "FilmPlan",
     "FilmProgress",

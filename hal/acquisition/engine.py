@@ -43,8 +43,8 @@ class FilmEngine:
 
     Guarantees:
         `run` always comes to a terminal status, which it reports last.
-        Every camera that may be exposing is stopped and the recording is finished,
-        each step contained, on every way out.
+        Every camera that may be exposing is stopped, then every feed, and the
+        recording is finished, each step contained, on every way out.
     """
 
     def __init__(
@@ -64,6 +64,9 @@ class FilmEngine:
         self._beat: Callable[[], None] = _no_beat
         self.ended = threading.Event()
         """Set when `run` is over."""
+        self._cameras = tuple(self.progress.cameras)
+        self._feeds: tuple[str, ...] = ()
+        """Each after what it is made of."""
         self._exposures_s: dict[str, float] = {}
         self._is_abandoned = False
         self._last_report_s = clock.monotonic_s()
@@ -87,10 +90,15 @@ class FilmEngine:
         give_up_s = self._clock.monotonic_s() + timeout_s
         undo: list[Callable[[], object]] = []
         try:
-            for camera in self.progress.cameras:
-                self._step(f"arming {camera}")
-                self._exposures_s[camera] = self._rig.arm(camera, self._plan.frames)
-                undo.append(partial(self._rig.stop, camera))
+            made_of = self._rig.feeds(self._cameras)
+            self._feeds = tuple(made_of)
+            for name in (*self._cameras, *self._feeds):
+                self._step(f"arming {name}")
+                armed = self._rig.arm(name, self._plan.frames)
+                undo.append(partial(self._rig.stop, name))
+                self._exposures_s[name] = armed.exposure_s
+                if name in made_of:
+                    self.progress.add_feed(name, made_of[name], armed.frames)
                 self._check_late(give_up_s, timeout_s)
             self._step("opening files")
             files = self._rig.open_recording()
@@ -138,8 +146,9 @@ class FilmEngine:
     def _expose(self) -> None:
         self._step("recording", state=RunState.RUNNING)
         self._change(started_at_s=self._clock.wall_s())
-        for camera in self.progress.cameras:
-            self._rig.start(camera)
+        # Who takes frames is there before the first one comes.
+        for name in (*reversed(self._feeds), *self._cameras):
+            self._rig.start(name)
         self.progress.restart_stall_clocks()
 
     def _follow(self) -> None:
@@ -181,12 +190,22 @@ class FilmEngine:
 
     def _check_silence(self, name: str) -> None:
         camera = self.progress.cameras[name]
-        silent_s = self._clock.monotonic_s() - camera.last_news_s
+        last_news_s = camera.last_news_s
+        if camera.made_of:
+            source = self.progress.cameras[camera.made_of]
+            if source.sent is None:
+                return  # only then a feed that says nothing is a sign of anything
+            last_news_s = max(last_news_s, source.last_news_s)
+        silent_s = self._clock.monotonic_s() - last_news_s
         if camera.is_done or silent_s <= SILENCE_S + 3 * self._exposures_s[name]:
             return
         counts = camera.ledger.snapshot()
-        # A camera that is held up by the recorder is silent, too.
-        storing = camera.sent is not None or counts.stored < counts.received
+        # Who is held up by the recorder is silent, too, and so is a feed's camera.
+        storing = camera.sent is not None or any(
+            progress.is_behind
+            for other, progress in self.progress.cameras.items()
+            if name in (other, progress.made_of)
+        )
         if storing and silent_s <= STORING_S:
             return
         if storing:
@@ -242,9 +261,9 @@ class FilmEngine:
 
     def _is_cut_short(self, counts: dict[str, LedgerCounts]) -> bool:
         """Whether it was cancelled, and not too late to change anything."""
-        planned = self._plan.frames
-        all_there = planned is not None and all(
-            count.stored == planned for count in counts.values()
+        all_there = all(
+            count.planned is not None and count.stored == count.planned
+            for count in counts.values()
         )
         return self.progress.cancelled.is_set() and not all_there
 
@@ -292,10 +311,11 @@ class FilmEngine:
     def _change(self, **changes: object) -> None:
         counts = changes.get("frames") or self.progress.counts()
         assert isinstance(counts, dict)
+        cameras = [counts[name] for name in self._cameras if name in counts]
         self._status = msgspec.structs.replace(
             self._status,
-            n_events_consumed=min(c.stored for c in counts.values()),
-            n_frames_received=sum(c.received for c in counts.values()),
+            n_events_consumed=min((c.stored for c in cameras), default=0),
+            n_frames_received=sum(c.received for c in cameras),
             **(changes | {"frames": counts}),
         )
 

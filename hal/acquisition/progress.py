@@ -9,9 +9,13 @@ from hal.frames import FrameLedger, LedgerCounts
 
 
 class CameraProgress:
-    """One camera's part in a film."""
+    """The part of one camera in a film, or of one feed."""
 
-    def __init__(self, camera: str, planned: int | None, now_s: float) -> None:
+    def __init__(
+        self, camera: str, planned: int | None, now_s: float, made_of: str = ""
+    ) -> None:
+        self.made_of = made_of
+        """Of a feed: the camera whose frames it is made of."""
         self.ledger = FrameLedger(camera, planned)
         self.last_news_s = now_s
         """When anything was last heard of its frames."""
@@ -24,6 +28,12 @@ class CameraProgress:
     def is_done(self) -> bool:
         """Whether the camera has ended and all it took is stored."""
         return self.sent is not None and self.ledger.snapshot().stored >= self.sent
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether frames have come that are not stored yet."""
+        counts = self.ledger.snapshot()
+        return counts.stored < counts.received
 
 
 class FilmProgress:
@@ -44,11 +54,25 @@ class FilmProgress:
         self._is_closed = False
         now_s = clock.monotonic_s()
         self.cameras = {name: CameraProgress(name, planned, now_s) for name in cameras}
+        """And feeds, once they were added."""
         self.cancelled = threading.Event()
         self.recorder_error = ThreadSafeValue[ErrorRecord | None](None)
         """Why the recorder must be asked to go on; the engine takes it."""
         self.news = threading.Event()
         """Set at every change; the engine clears it before it looks."""
+
+    def add_feed(self, feed: str, camera: str, planned: int | None) -> None:
+        """Have a feed take part, before the film begins.
+
+        Args:
+            feed: Its name.
+            camera: Whose frames it is made of.
+            planned: How many frames there will be of it.
+        """
+        now_s = self._clock.monotonic_s()
+        part = CameraProgress(feed, planned, now_s, made_of=camera)
+        # Replaced at once: others may look through it.
+        self.cameras = {**self.cameras, feed: part}
 
     def received(self, camera: str, first: int, last: int) -> None:
         """Note frames that have come."""

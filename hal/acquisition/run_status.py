@@ -44,7 +44,7 @@ class RunStatus(Record, frozen=True, kw_only=True):
     finished_at_s: float | None = None
     """Wall time of the end, data verified."""
     frames: dict[str, LedgerCounts] = msgspec.field(default_factory=dict)
-    """The account of each camera."""
+    """The account of each camera, and of each feed that is saved."""
     files: tuple[str, ...] = ()
     """Full paths, the sidecar last."""
     fatal_error: ErrorRecord | None = None

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Self, TypeVar, cast, overlo
 import msgspec
 
 from hal.base.errors import ParameterError
+from hal.base.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from hal.base.parametrized import Parametrized
@@ -257,7 +258,8 @@ class Choice(Parameter[str]):
 
     def check(self, owner: Parametrized, value: object) -> str:
         if not isinstance(value, str) or value not in self.choices:
-            raise self._refuse(value)
+            hint = did_you_mean(str(value), self.choices)
+            raise ParameterError(f"{self._refuse(value).text}{hint}")
         return value
 
     def parse(self, text: str) -> str:

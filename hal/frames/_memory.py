@@ -149,6 +149,11 @@ class RingMemory:
         """Whether the next slot is announced."""
         return bool(self._words[_RESERVED])
 
+    def prepare(self) -> None:
+        """Map the slots for writing; takes a while the first time."""
+        if not self._writable:
+            self._writable = self._map(writable=True)
+
     def announce(self) -> None:
         """Say that the next slot will be written, before looking whether it is free."""
         self._words[_RESERVED] = 1
@@ -159,8 +164,7 @@ class RingMemory:
 
     def take_next(self) -> Pixels:
         """Give the writer its slot; from now on nobody mistakes it for a frame."""
-        if not self._writable:
-            self._writable = self._map(writable=True)
+        self.prepare()
         slot = self.published % self.slots
         self._words[_slot(slot) + _SEQUENCE] = _BEING_WRITTEN
         return self._writable[slot]

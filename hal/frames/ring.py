@@ -154,6 +154,11 @@ class FrameRing:
 
     # -- writing ------------------------------------------------------------------
 
+    def prepare(self) -> None:
+        """Get ready to be written in this process, so that no frame has to wait."""
+        with self._memory.lock:
+            self._memory.prepare()
+
     def reserve(self, timeout_s: float) -> Pixels | None:
         """Return the next slot to fill; None when a reader still needs it.
 

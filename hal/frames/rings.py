@@ -106,6 +106,18 @@ class OwnRings(FrameRings):
         slots: int | None = None,
     ) -> FrameRing:
         """Return a new ring."""
+        ring = self.make(name, shape, dtype, slots)
+        ring.prepare()
+        return ring
+
+    def make(
+        self,
+        name: str,
+        shape: tuple[int, int],
+        dtype: npt.DTypeLike,
+        slots: int | None = None,
+    ) -> FrameRing:
+        """Return a new ring, to be written in any process; raises as `create`."""
         frame_bytes = max(1, shape[0] * shape[1] * np.dtype(dtype).itemsize)
         with self._lock:
             if name in self._rings:

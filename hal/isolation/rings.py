@@ -59,7 +59,9 @@ class RemoteRings(FrameRings):
         slots: int | None = None,
     ) -> FrameRing:
         """Return a new ring, to be written in this process."""
-        return self._attach(CreateRing(name, shape, np.dtype(dtype).name, slots))
+        ring = self._attach(CreateRing(name, shape, np.dtype(dtype).name, slots))
+        ring.prepare()
+        return ring
 
     def get(self, name: str) -> FrameRing:
         """Return the ring of that name."""
@@ -158,7 +160,7 @@ class RingDoor:
     def _do(self, number: int, call: RingCall) -> RingAnswered:
         rings = self._rings
         if isinstance(call, CreateRing):
-            ring = rings.create(call.name, call.shape, call.dtype, call.slots)
+            ring = rings.make(call.name, call.shape, call.dtype, call.slots)
             rings.written_by(self._process, ring)
             return RingAnswered(number, handle=ring.handle)
         if isinstance(call, FindRing):

@@ -10,6 +10,7 @@ from hal.messages.camera import (
     StopCamera,
     WriteCompanions,
 )
+from hal.messages.feed import FeedDescription, GetFeed
 from hal.messages.focus import FocusMeasured, FocusReading, GetFocus
 from hal.messages.light import (
     FilterWheelMoved,
@@ -64,12 +65,14 @@ __all__ = [
     "CameraFinished",
     "CancelRun",
     "CompanionsWritten",
+    "FeedDescription",
     "FilterWheelMoved",
     "FinishRecording",
     "FocusMeasured",
     "FocusReading",
     "FramesReceived",
     "FramesStored",
+    "GetFeed",
     "GetFocus",
     "GetLight",
     "GetRunStatus",

@@ -10,19 +10,15 @@ from hal.base import ErrorRecord, Record
 from hal.kernel import Access, Event, Lane, Request
 
 
-class ArmCamera(Request, frozen=True):
-    """Get ready for a film; answers with a `CameraArmed`."""
-
-    access: ClassVar[Access] = Access.RUN
-    run_id: str
-    frames: Annotated[int, Meta(ge=1)] | None
-    """How many; None to go on until `StopCamera`."""
-
-
 class CameraArmed(Record, frozen=True):
-    """What a film of this camera will look like; its ring carries the camera's name."""
+    """What a film of this camera will look like; its ring carries the camera's name.
+
+    A feed describes its film in the same way.
+    """
 
     camera: str
+    frames: int | None
+    """How many there will be; None until stopped."""
     height: int
     """Rows of a frame, in binned pixels."""
     width: int
@@ -41,6 +37,19 @@ class CameraArmed(Record, frozen=True):
     simulated: bool
     has_companions: bool = False
     """Whether it wants to write files of its own beside the film's."""
+    source: str = ""
+    """Of a feed: the camera or feed whose frames it is made of."""
+
+
+class ArmCamera(Request, frozen=True):
+    """Get ready for a film; answers with a `CameraArmed`."""
+
+    access: ClassVar[Access] = Access.RUN
+    run_id: str
+    frames: Annotated[int, Meta(ge=1)] | None
+    """How many the run has of each camera; None to go on until `StopCamera`."""
+    source: CameraArmed | None = None
+    """For a feed: what the film of its source looks like."""
 
 
 class StartCamera(Request, frozen=True):
@@ -79,7 +88,7 @@ class CompanionsWritten(Record, frozen=True):
 
 
 class FramesReceived(Event, frozen=True):
-    """A batch of frames has come from a camera."""
+    """A batch of frames has come from a camera, or was made by a feed."""
 
     run_id: str
     camera: str

@@ -16,8 +16,9 @@ class OpenRecording(Request, frozen=True):
     deadline_s: ClassVar[float] = 30.0
     run_id: str
     cameras: tuple[CameraArmed, ...]
+    """And feeds, each with the frames planned of it."""
     frames: int | None
-    """Planned frames of each camera; None until stopped."""
+    """Planned frames of the run; None until stopped."""
     directory: str
     name: str | None
     formats: tuple[str, ...]

@@ -85,20 +85,24 @@ def check_name(name: str, what: str = "film name") -> str:
     raise BadInput(f"{what} '{name}' cannot be used: {problem}")
 
 
-def film_stems(base: str, extensions: Mapping[str, str]) -> dict[str, str]:
+def film_stems(
+    base: str, extensions: Mapping[str, str], feeds: Collection[str] = ()
+) -> dict[str, str]:
     """Return each camera's file name without suffix.
 
     Args:
         base: Name of the film.
         extensions: What tells a camera's files apart, by camera. Empty: nothing for a
             single camera, its own name when there are several.
+        feeds: Those that are no cameras: with or without them, a single camera is one.
 
     Raises:
         BadInput: A name cannot be used, or two cameras would share one.
     """
     stems: dict[str, str] = {}
+    are_several = len(extensions.keys() - set(feeds)) > 1
     for camera, extension in extensions.items():
-        if not extension and len(extensions) > 1:
+        if not extension and (are_several or camera in feeds):
             extension = camera
         stem = f"{base}_{extension}" if extension else base
         for other, taken in stems.items():
@@ -116,6 +120,7 @@ def reserve_film(
     extensions: Mapping[str, str],
     suffixes: Collection[str],
     *,
+    feeds: Collection[str] = (),
     name: str | None = None,
     stem: str = "movie",
     overwrite: bool = False,
@@ -126,6 +131,7 @@ def reserve_film(
         directory: An existing folder.
         extensions: See `film_stems`.
         suffixes: Of all files that will be written for a camera.
+        feeds: See `film_stems`.
         name: Exactly this; None for the next free number of `stem`.
         stem: Beginning of numbered names: `movie_0001`.
         overwrite: Whether `name` may be one that exists.
@@ -136,8 +142,9 @@ def reserve_film(
         DiskFull, StorageError: The name could not be written down.
     """
     if name is None:
-        return _reserve_number(directory, extensions, stem)
-    film = FilmNames(str(directory), check_name(name), film_stems(name, extensions))
+        return _reserve_number(directory, extensions, feeds, stem)
+    stems = film_stems(check_name(name), extensions, feeds)
+    film = FilmNames(str(directory), name, stems)
     if overwrite:
         # The old sidecar stays until the new one replaces it.
         return Reservation(film, placed=_place(film.sidecar))
@@ -159,7 +166,7 @@ def next_number(directory: Path, stem: str) -> int:
 
 
 def _reserve_number(
-    directory: Path, extensions: Mapping[str, str], stem: str
+    directory: Path, extensions: Mapping[str, str], feeds: Collection[str], stem: str
 ) -> Reservation:
     check_name(stem)
     for _attempt in range(_ATTEMPTS):
@@ -168,7 +175,7 @@ def _reserve_number(
         except OSError as exc:
             raise storage_error(exc, directory, "list it", 0) from exc
         base = f"{stem}_{number:04d}"
-        film = FilmNames(str(directory), base, film_stems(base, extensions))
+        film = FilmNames(str(directory), base, film_stems(base, extensions, feeds))
         # Another process may have taken it since the look: then look again.
         if _place(film.sidecar):
             return Reservation(film, placed=True)

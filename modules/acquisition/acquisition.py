@@ -113,19 +113,19 @@ class AcquisitionModule(Module):
     @handles(FramesReceived)
     def on_frames_received(self, msg: FramesReceived) -> None:
         """Pass the news to the engine, if it is about its run."""
-        if (progress := self._progress(msg.run_id)) is not None:
+        if (progress := self._progress(msg.run_id, msg.camera)) is not None:
             progress.received(msg.camera, msg.first, msg.last)
 
     @handles(FramesStored)
     def on_frames_stored(self, msg: FramesStored) -> None:
         """Pass the news to the engine, if it is about its run."""
-        if (progress := self._progress(msg.run_id)) is not None:
+        if (progress := self._progress(msg.run_id, msg.camera)) is not None:
             progress.stored(msg.camera, msg.first, msg.last)
 
     @handles(CameraFinished)
     def on_camera_finished(self, msg: CameraFinished) -> bool:
         """Pass the news to the engine; answers whether its run tells of the error."""
-        progress = self._progress(msg.run_id)
+        progress = self._progress(msg.run_id, msg.camera)
         return progress is not None and progress.ended(
             msg.camera, msg.frames, msg.error
         )
@@ -133,7 +133,7 @@ class AcquisitionModule(Module):
     @handles(RecordingFailed)
     def on_recording_failed(self, msg: RecordingFailed) -> bool:
         """Pass the news to the engine; answers whether its run tells of the error."""
-        progress = self._progress(msg.run_id)
+        progress = self._progress(msg.run_id, msg.camera)
         return progress is not None and progress.failed(msg.camera, msg.error)
 
     @handles(ModuleStateChanged)
@@ -182,11 +182,15 @@ class AcquisitionModule(Module):
                 )
         return msg.plan.cameras or known
 
-    def _progress(self, run_id: str) -> FilmProgress | None:
-        """Return the account of the run of that id; late news of others is ignored."""
+    def _progress(self, run_id: str, camera: str) -> FilmProgress | None:
+        """Return the account of the run of that id.
+
+        Ignored are late news of other runs, and those of feeds that are only shown.
+        """
         if self._engine is None or self._engine.status.run_id != run_id:
             return None
-        return self._engine.progress
+        progress = self._engine.progress
+        return progress if camera in progress.cameras else None
 
     def _prepare(self, engine: FilmEngine) -> None:
         try:

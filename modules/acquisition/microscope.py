@@ -6,14 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from hal.acquisition import FinishedFilm
+from hal.acquisition import Armed, FinishedFilm
 from hal.base import ErrorRecord, HalError, ModuleDead, StateError, get_logger
 from hal.kernel import Delivery, DescribeParameters, Module, ParameterList, Request
 from hal.messages import (
     ArmCamera,
     CameraArmed,
     CompanionsWritten,
+    FeedDescription,
     FinishRecording,
+    GetFeed,
     GetStagePosition,
     OpenRecording,
     RecordingFinished,
@@ -25,6 +27,7 @@ from hal.messages import (
     StopCamera,
     WriteCompanions,
 )
+from modules.acquisition.saved_feeds import saved_feeds
 
 _SLICE_S: Final = 0.5
 _RESUMES: Final = 3
@@ -49,12 +52,23 @@ class Microscope:
         self._armed: dict[str, CameraArmed] = {}
         self._opened_by: OpenRecording | None = None
         self._base = ""
+        self._feeds: dict[str, FeedDescription] = {}
 
-    def arm(self, camera: str, frames: int | None) -> float:
-        """Get a camera ready; return its exposure time in seconds."""
-        armed = self._ask(ArmCamera(self.run_id, frames), camera, CameraArmed)
+    def feeds(self, cameras: tuple[str, ...]) -> dict[str, str]:
+        """Return the feeds that are saved with these cameras, each with its camera."""
+        self._feeds = {
+            name: self._ask(GetFeed(), name, FeedDescription)
+            for name in self._module.context.names_of_role("feed")
+        }
+        return saved_feeds(self._feeds, cameras)
+
+    def arm(self, camera: str, frames: int | None) -> Armed:
+        """Get a camera or feed ready for a film of so many frames of each camera."""
+        feed = self._feeds.get(camera)
+        source = None if feed is None else self._armed[feed.source]
+        armed = self._ask(ArmCamera(self.run_id, frames, source), camera, CameraArmed)
         self._armed[camera] = armed
-        return armed.exposure_s
+        return Armed(armed.exposure_s, armed.frames)
 
     def open_recording(self) -> tuple[str, ...]:
         """Create the files; return their paths."""
@@ -90,11 +104,11 @@ class Microscope:
         raise failure
 
     def start(self, camera: str) -> None:
-        """Let an armed camera expose."""
+        """Let an armed camera expose, or an armed feed take what its source brings."""
         self._send(StartCamera(self.run_id), camera)
 
     def stop(self, camera: str) -> None:
-        """End a camera's film and wait until it stands still."""
+        """End the film of a camera or feed and wait until it stands still."""
         self._send(StopCamera(self.run_id), camera)
 
     def finish_recording(self, state: str, drain_s: float) -> FinishedFilm:

@@ -71,6 +71,7 @@ class CameraModule(DeviceModule[Camera]):
         x_px, y_px, _, _ = camera.roi
         return CameraArmed(
             camera=self.name,
+            frames=self._frames,
             height=height,
             width=width,
             dtype=camera.dtype.name,

@@ -107,6 +107,7 @@ class Recording:
                 folder,
                 {camera.camera: camera.extension for camera in request.cameras},
                 suffixes,
+                feeds=tuple(c.camera for c in request.cameras if c.source),
                 name=request.name,
                 overwrite=request.overwrite,
             )
@@ -222,7 +223,7 @@ class Recording:
             camera=camera.camera,
             shape=(camera.height, camera.width),
             dtype=camera.dtype,
-            planned=self._request.frames,
+            planned=camera.frames,
             exposure_s=camera.exposure_s,
             pixel_size_um=camera.pixel_size_um,
             binning=camera.binning,
@@ -245,11 +246,12 @@ class Recording:
 
     def _sidecar(self, state: str) -> Sidecar:
         counts = tuple(track.ledger.snapshot() for track in self.tracks)
+        feeds = {c.camera for c in self._request.cameras if c.source}
         software = versions()
         return Sidecar(
             run_id=self.run_id,
             state=state,
-            frames=min(count.stored for count in counts),
+            frames=min(c.stored for c in counts if c.camera not in feeds),
             started_wall_s=self._started_wall_s,
             duration_s=self._clock.monotonic_s() - self._started_s,
             simulated=self._simulated,
@@ -267,5 +269,5 @@ class Recording:
 
 def _needed_bytes(camera: CameraArmed, request: OpenRecording) -> int:
     shape = (camera.height, camera.width)
-    per_format = film_bytes(shape, camera.dtype, request.frames or 0)
+    per_format = film_bytes(shape, camera.dtype, camera.frames or 0)
     return per_format * len(request.formats)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from hal.acquisition import FilmEngine, FilmPlan, FinishedFilm, RunStatus
+from hal.acquisition import Armed, FilmEngine, FilmPlan, FinishedFilm, RunStatus
 from hal.frames import FrameLedger, LedgerCounts
 from hal.testing import FakeClock
 
@@ -32,10 +32,17 @@ class ScriptedRig:
         self.acts: dict[str, Callable[[], object]] = {}
         self.finished: Callable[[], FinishedFilm] = lambda: FinishedFilm((), {}, ())
         self.final_state = ""
+        self.made_of: dict[str, str] = {}
+        """The feeds that are saved, each with its camera."""
+        self.planned: dict[str, int] = {}
+        """Frames of those that have another number of them."""
 
-    def arm(self, camera: str, frames: int | None) -> float:
+    def feeds(self, cameras: tuple[str, ...]) -> Mapping[str, str]:
+        return self.made_of
+
+    def arm(self, camera: str, frames: int | None) -> Armed:
         self._do(f"arm {camera}")
-        return 0.01
+        return Armed(0.01, self.planned.get(camera, frames))
 
     def open_recording(self) -> tuple[str, ...]:
         self._do("open")

@@ -98,6 +98,7 @@ class FilmSource:
         self.ring = rings_of(hal).create(camera, (SIZE_PX, SIZE_PX), np.uint16, slots)
         self.armed = CameraArmed(
             camera=camera,
+            frames=None,
             height=SIZE_PX,
             width=SIZE_PX,
             dtype="uint16",

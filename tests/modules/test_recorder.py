@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import tifffile
@@ -42,7 +43,10 @@ def open_film(
 ) -> RecordingOpened:
     request: dict[str, Any] = {
         "run_id": RUN_ID,
-        "cameras": tuple(source.armed for source in sources),
+        "cameras": tuple(
+            msgspec.structs.replace(source.armed, frames=changes.get("frames"))
+            for source in sources
+        ),
         "frames": None,
         "directory": str(folder),
         "name": "film",

@@ -173,6 +173,26 @@ def test_several_cameras_are_told_apart_by_their_names() -> None:
     assert stems == {"camera1": "m_camera1", "camera2": "m_right"}
 
 
+def test_a_feed_makes_one_camera_no_second_one() -> None:
+    feed = {"mean": "mean"}
+    assert film_stems("m", {"camera1": "", **feed}, feeds=feed) == {
+        "camera1": "m",
+        "mean": "m_mean",
+    }
+    two = film_stems("m", {"camera1": "", "camera2": "", **feed}, feeds=feed)
+    assert list(two.values()) == ["m_camera1", "m_camera2", "m_mean"]
+    assert film_stems("m", {"mean": ""}, feeds=feed) == {"mean": "m_mean"}
+
+
+def test_a_numbered_film_with_a_feed_is_named_like_one_without(tmp_path: Path) -> None:
+    extensions = {"camera1": "", "mean": "mean"}
+    for name, base in ((None, "movie_0001"), ("scan", "scan")):
+        names = reserve_film(
+            tmp_path, extensions, SUFFIXES, feeds=("mean",), name=name
+        ).names
+        assert names.stems == {"camera1": base, "mean": f"{base}_mean"}
+
+
 def test_two_cameras_that_would_share_a_file_are_refused() -> None:
     with pytest.raises(BadInput, match="'camera1' and 'camera2' would both write"):
         film_stems("m", {"camera1": "Side", "camera2": "side"})

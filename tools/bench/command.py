@@ -26,9 +26,21 @@ def run(
     parts: Mapping[str, Part],
     epilog: str,
     argv: Sequence[str] | None,
+    *,
+    more: argparse.ArgumentParser | None = None,
 ) -> int:
-    """Measure and print; return 0 whatever was missed, 2 for bad arguments."""
-    arguments = _parser(bench, about_it, parts, epilog).parse_args(argv)
+    """Measure and print; return 0 whatever was missed, 2 for bad arguments.
+
+    Args:
+        bench: Name of the benchmark.
+        about_it: For the help.
+        parts: What can be measured, by name.
+        epilog: Examples, for the help.
+        argv: What was typed; what Python was started with if None.
+        more: Further arguments, which the parts know of already.
+    """
+    parser = _parser(bench, about_it, parts, epilog, more)
+    arguments = parser.parse_args(argv)
     scale = Scale(arguments.rounds or (1 if arguments.quick else 5), arguments.quick)
     # As `hal.app` sets it: with the default of 5 ms, a waiting thread is mostly
     # measured waiting for the interpreter.
@@ -56,13 +68,18 @@ def run(
 
 
 def _parser(
-    bench: str, about_it: str, parts: Mapping[str, Part], epilog: str
+    bench: str,
+    about_it: str,
+    parts: Mapping[str, Part],
+    epilog: str,
+    more: argparse.ArgumentParser | None,
 ) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"bench_{bench}.py",
         description=about_it,
         epilog=epilog + _RATIOS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[] if more is None else [more],
     )
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     parser.add_argument(

@@ -1,0 +1,1 @@
+"""Feeds: frames made of the frames of a camera, live and recorded."""
