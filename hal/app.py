@@ -159,9 +159,7 @@ class Application:
         for problem in problems:
             if problem.kind in ("StartError", "ConfigError", "ParameterError"):
                 self.stop()
-                refusal = StartError(f"module '{problem.source}': {problem.text}")
-                refusal.source = problem.source
-                raise refusal
+                raise self._refusal(problem)
         return problems
 
     def handle(self, accepted: RunAccepted, *, principal: str) -> RunHandle:
@@ -178,13 +176,21 @@ class Application:
         set_log_sink(self._previous_sink)
         return problems
 
+    def _refusal(self, problem: ErrorRecord) -> StartError:
+        text = f"module '{problem.source}': {problem.text}"
+        specs = [built.spec for built in self.plan.modules]
+        places = [s.place for s in specs if s.name == problem.source and s.file]
+        refusal = places[0].cannot_start(text) if places else StartError(text)
+        refusal.source = problem.source
+        return refusal
+
     def _add(self, module: BuiltModule, worlds: Worlds) -> None:
         spec = module.spec
         module_class = module.module_class
         assert issubclass(module_class, Module)
         arguments: dict[str, Any] = dict(module.values)
         try:
-            if spec.process:
+            if module.process:
                 arguments = {"launch": _launch(module, worlds)}
                 module_class = gateway_class(module_class)
             elif module.driver_class is not None:
@@ -227,12 +233,12 @@ def _launch(module: BuiltModule, worlds: Worlds) -> Launch:
             module.driver_class(**module.driver_values), module.spec.name
         )
     return Launch(
-        module.spec.process,
+        module.process,
         module.module_class,
         values=module.values,
         driver_class=module.driver_class,
         driver_values=module.driver_values,
-        memory_mb=module.spec.memory_mb,
+        memory_mb=module.memory_mb,
         world_state="" if state is None else str(state),
     )
 

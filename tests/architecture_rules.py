@@ -20,11 +20,15 @@ LAYERS = (
     {"kernel", "devices", "links", "frames", "transport"},
     {"acquisition", "storage", "isolation"},
     {"messages"},
+    {"api"},
     {"config"},
     {"app", "testing"},
 )
 # One unit at the very top: what starts HAL.
-TOP = {"__init__", "__main__", "app", "cli", "client", "main_loop", "worlds"}
+TOP = {
+    *("__init__", "__main__", "app", "cli", "client", "main_loop", "worlds"),
+    *("local_api", "local_feed", "local_storage"),
+}
 _TIME_FILES = ("hal/base/clock.py", "hal/kernel/sentinel_process.py")
 MAX_LINES = 450
 QT = {"qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "pyqtgraph"}

@@ -23,6 +23,7 @@ from hal.config.loader import RESERVED
 from hal.config.place import Place
 from hal.config.plugins import DRIVERS, MODULES, find_class, first_missing
 from hal.config.problems import Problems
+from hal.config.processes import Candidate, find_processes
 from hal.config.spec import DriverSpec, HalSpec, ModuleSpec
 from hal.config.values import Values, probe_driver, probe_module
 from hal.config.worlds import check_world, resolve_worlds
@@ -42,6 +43,10 @@ class BuiltModule(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of the driver that differ from their defaults."""
     is_simulated: bool = False
     """Whether the driver only pretends to be an instrument."""
+    process: str = ""
+    """Name of the process it lives in; empty for HAL's own."""
+    memory_mb: float | None = None
+    """Most memory of that process, megabytes; None for no limit."""
 
 
 def resolve(
@@ -93,7 +98,16 @@ def resolve(
         with problems.noted():
             built.append(resolver.build(module, by_module[module.name]))
     problems.raise_any()
-    return tuple(built)
+    processes = find_processes(
+        [
+            Candidate(b.spec, b.module_class, b.driver_class, b.driver_values)
+            for b in built
+        ]
+    )
+    return tuple(
+        msgspec.structs.replace(module, process=where.name, memory_mb=where.memory_mb)
+        for module, where in zip(built, processes, strict=True)
+    )
 
 
 class _Resolver:

@@ -264,15 +264,22 @@ def _deadline_s(element: Element, label: str) -> float | None:
 
 
 def _isolation(element: Element, label: str) -> str:
-    text = element.attributes.get("isolation", ISOLATIONS[0])
-    kind, colon, name = text.partition(":")
-    is_named = bool(MODULE_NAME.match(name)) and len(name) <= MAX_NAME
-    if text in ISOLATIONS or (kind == "process" and colon and is_named):
+    text = element.attributes.get("isolation")
+    if text is None:
+        return ""
+    if is_isolation(text):
         return text
     raise element.place.refuse(
         f"{label}isolation={text!r}: expected {one_of([*ISOLATIONS, 'process:NAME'])}, "
         "with the NAME of a process that several modules share"
     )
+
+
+def is_isolation(text: str) -> bool:
+    """Whether `text` says where a module may live."""
+    kind, colon, name = text.partition(":")
+    is_named = bool(MODULE_NAME.match(name)) and len(name) <= MAX_NAME
+    return text in ISOLATIONS or (kind == "process" and bool(colon) and is_named)
 
 
 def _memory_mb(element: Element, label: str) -> float | None:

@@ -39,9 +39,9 @@ class ModuleSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Names of modules that start before this one and stop after it."""
     deadline_s: float | None = None
     """Deadline of its handlers and jobs, seconds; None for the usual one."""
-    isolation: str = "none"
+    isolation: str = ""
     """`none`: runs in HAL's own process; `process`: in one of its own, or in the one
-    named after a colon, with all others that name it."""
+    named after a colon, with all others that name it; empty: as its driver says."""
     memory_mb: float | None = None
     """Most memory of its process, megabytes; None for no limit."""
     restart: str = "one_for_one"
@@ -54,9 +54,14 @@ class ModuleSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def process(self) -> str:
-        """Name of the process it lives in; empty for HAL's own."""
-        kind, _, name = self.isolation.partition(":")
-        return "" if kind == "none" else name or self.name
+        """Name of the process the file gives it; empty for HAL's own, or none said."""
+        return process_name(self.isolation, self.name)
+
+
+def process_name(isolation: str, module: str) -> str:
+    """Return the process that `isolation` means for `module`; empty for HAL's own."""
+    kind, _, name = isolation.partition(":")
+    return "" if kind in ("", "none") else name or module
 
 
 class WorldSpec(msgspec.Struct, frozen=True, kw_only=True):

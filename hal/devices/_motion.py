@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
-from hal.base import Clock, DeviceTimeout, Float, Halted, LimitError, SystemClock
+from hal.base import (
+    Clock,
+    DeviceTimeout,
+    Float,
+    Halted,
+    LimitError,
+    SystemClock,
+    UnsupportedError,
+)
 from hal.devices.device import Device
 
 POLL_S: Final = 0.02
@@ -79,8 +87,19 @@ class MovingDevice(WaitingDevice):
         20.0, unit="s", low=1e-3, high=3600.0, help="Longest time one move may take."
     )
 
+    home_timeout_s: ClassVar[float] = 60.0
+    """Longest time `home` may take: it goes over the whole travel."""
+
     # A move was started whose end nobody has waited for yet.
     _is_pending = False
+
+    @property
+    def needs_homing(self) -> bool:
+        """Whether it has to find its home again after its module was lost.
+
+        It is homed then before anybody else may move it.
+        """
+        return False
 
     def is_moving(self) -> bool:
         """Return whether it moves now.
@@ -117,6 +136,20 @@ class MovingDevice(WaitingDevice):
             )
         self._is_pending = False
 
+    def home(self) -> None:
+        """Find the place it counts from, and return when it stands there.
+
+        It may move over all of its travel, whatever its soft limits say.
+
+        Raises:
+            UnsupportedError: It has no such place.
+            DeviceTimeout: Not there within `home_timeout_s`; motion was halted.
+            Halted: Ended by `halt`.
+            StateError: Not open.
+        """
+        self._start(self._do_start_home)
+        self._finish(self.home_timeout_s)
+
     def _start(self, start: Callable[[], None]) -> None:
         """Begin an operation and call `start`, which sets the hardware in motion."""
         self._begin()
@@ -124,29 +157,37 @@ class MovingDevice(WaitingDevice):
         self._halt_again()
         self._is_pending = True
 
-    def _finish(self) -> None:
+    def _finish(self, timeout_s: float | None = None) -> None:
         """Return when what `_start` began has arrived and settled.
 
+        Args:
+            timeout_s: How long that may take; `move_timeout_s` if None.
+
         Raises:
-            DeviceTimeout: Not arrived within `move_timeout_s`; motion was halted.
+            DeviceTimeout: Not arrived in time; motion was halted.
             Halted: Ended by `halt`.
         """
+        limit_s = self.move_timeout_s if timeout_s is None else timeout_s
         try:
-            arrived = self._poll(self._is_idle, self.move_timeout_s)
+            arrived = self._poll(self._is_idle, limit_s)
         finally:
             self._is_pending = False
         if not arrived:
             self._do_halt()
             raise DeviceTimeout(
-                f"{type(self).__name__}: still moving after {self.move_timeout_s:g} s; "
+                f"{type(self).__name__}: still moving after {limit_s:g} s; "
                 f"motion was halted",
-                timeout_s=self.move_timeout_s,
+                timeout_s=limit_s,
             )
         self.clock.wait(self._halt, self.settle_s)
         self._check_halt()
 
     def _is_idle(self) -> bool:
         return not self._do_is_moving()
+
+    def _do_start_home(self) -> None:
+        """Order the way home, and return at once; for drivers of what has a home."""
+        raise UnsupportedError(f"{type(self).__name__} has no home to be found")
 
     @abstractmethod
     def _do_is_moving(self) -> bool:

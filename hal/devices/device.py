@@ -27,6 +27,10 @@ class Device(Parametrized, ABC):
     """Whether it only pretends; stamped into every file recorded with it."""
     needs: ClassVar[tuple[str, ...]] = ()
     """Python packages (as imported) it cannot work without."""
+    isolation: ClassVar[str] = "none"
+    """Where its module lives if the configuration does not say: `none` in HAL's own
+    process, `process` in one of its own, `process:NAME` in one that all drivers share
+    that name it. For what may crash, leak or hang: vendors' libraries."""
     times_are_exact: ClassVar[bool] = False
     """Whether its `time_to_...` methods say how long it takes; otherwise they say the
     longest it may take before it counts as failed. Neither needs an open device."""
@@ -36,6 +40,18 @@ class Device(Parametrized, ABC):
         self._open = False
         # Set by `halt` from any thread, polled by whatever waits for the hardware.
         self._halt = threading.Event()
+
+    @classmethod
+    def shared_handle(cls, values: Mapping[str, Value]) -> str:
+        """Return what it shares with others of its `process:NAME`; empty for nothing.
+
+        Drivers that answer the same live in one process, wherever that is: two of them
+        would both want the same instruments. So one that has to stay keeps all of them.
+
+        Args:
+            values: Its parameters, as far as they differ from their defaults.
+        """
+        return ""
 
     @property
     def is_open(self) -> bool:
@@ -100,9 +116,9 @@ class Device(Parametrized, ABC):
         """Return what makes it safe from a process of its own; None if nothing can.
 
         Asked for when the device has been opened, and called, in a new Python, if HAL's
-        process freezes or is killed: `SafeStateCall("my_lab.laser:switch_off",
-        {"port": self.port})`. Worth having for what goes on emitting or moving by
-        itself.
+        process freezes or is killed, or that of its module, where it has one of its
+        own: `SafeStateCall("my_lab.laser:switch_off", {"port": self.port})`. Worth
+        having for what goes on emitting or moving by itself.
         """
         return None
 

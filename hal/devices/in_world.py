@@ -39,6 +39,16 @@ class InWorld(Device):
     _world_state: Path | None = None
     _world_name = ""
 
+    @property
+    def world_state(self) -> Path | None:
+        """The file of the world it has entered; None if it has entered none."""
+        return self._world_state
+
+    @property
+    def world_name(self) -> str:
+        """What it is called in that world."""
+        return self._world_name
+
     def enter(self, state: Path, name: str) -> None:
         """Learn where the world's state is; what the file holds is the world's own.
 

@@ -7,6 +7,6 @@ a child process. There the real module lives in a kernel of its own.
 from hal.isolation.gateway import Gateway, gateway_class
 from hal.isolation.host import Host
 from hal.isolation.hosts import Hosts
-from hal.isolation.launch import Launch
+from hal.isolation.launch import Launch, find_class
 
-__all__ = ["Gateway", "Host", "Hosts", "Launch", "gateway_class"]
+__all__ = ["Gateway", "Host", "Hosts", "Launch", "find_class", "gateway_class"]

@@ -33,6 +33,7 @@ from hal.isolation.frames import (
     Begin,
     Ended,
     Extended,
+    Free,
     Hello,
     Leave,
     Post,
@@ -52,8 +53,8 @@ from hal.kernel import Delivery, Module, Resident, System
 from hal.transport import Pipe, adopt, limit_memory, prepare_child
 
 BEAT_S: Final = 0.2
-END_S: Final = 2.0
-"""What making all safe may take when HAL is gone."""
+NOT_SAFE: Final = 3
+"""Exit code of a process that could not make all safe in its time."""
 _PHASES: Final = {"configure module": 1, "start module": 2}
 
 
@@ -63,8 +64,9 @@ class Child:
     Runs on: `run` the main thread; what HAL sends is taken on the pipe's reader.
 
     Guarantees:
-        It never outlives HAL by more than `END_S`, unless a call holds the interpreter;
-        then by its deadline and some seconds.
+        It never outlives HAL by more than the longest `end_s` of its modules, unless a
+        call holds the interpreter: then until the sentinel ends it, or, where there is
+        none, by its deadline and some seconds.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -80,6 +82,9 @@ class Child:
         self._deadline_s = 5.0
         self._patience_until_s = 0.0
         self._leaving = [True]
+        self._is_safe = True
+        self._end_s = Module.end_s
+        self._made: list[str] = []
 
     def run(self, pipe: Pipe) -> None:
         """Do what HAL says, for ever."""
@@ -112,7 +117,8 @@ class Child:
 
     def on_end(self, why: str) -> None:
         """End: HAL is gone."""
-        self._leave()
+        self._rings.hal_is_gone()
+        self._leave(self._end_s)
 
     # -- its beginning ------------------------------------------------------------
 
@@ -147,6 +153,7 @@ class Child:
                     driver.enter(Path(frame.world_state), frame.module)
                 arguments["driver"] = driver
             self._deadline_s = max(self._deadline_s, frame.deadline_s)
+            self._end_s = max(self._end_s, module_class.end_s)
             self._system.add(
                 module_class,
                 frame.module,
@@ -154,6 +161,7 @@ class Child:
                 generation=frame.generation,
                 **arguments,
             )
+            self._made.append(frame.module)
         except BaseException as exc:  # noqa: BLE001 - a plugin's code: told to HAL
             error = ErrorRecord.from_exception(exc, frame.module)
             self._to_hal.put(Refused(frame.module, error))
@@ -200,6 +208,21 @@ class Child:
         self._guard()
         self._to_hal.put(Extended(delivery.id, patience_s))
 
+    def _look_for_free(self) -> None:
+        """Ask those that outlasted a sender's patience whether they take messages."""
+        for name in list(self._to_hal.overrun):
+            assert self._system is not None
+            self._to_hal.overrun.discard(name)
+            module = self._system.module(name)
+            module.post_own(partial(self._tell_if_free, module))
+
+    def _tell_if_free(self, module: Module) -> None:
+        """Say so; on the actor, which is in no handler then."""
+        if module.admits:
+            self._to_hal.put(Free(module.name))
+        else:
+            self._to_hal.overrun.add(module.name)
+
     # -- its life, and its end ----------------------------------------------------
 
     def _beat(self) -> None:
@@ -207,6 +230,7 @@ class Child:
         while True:
             self._guard()
             self._to_hal.put(Beat())
+            self._look_for_free()
             self._clock.wait(pause, BEAT_S)
 
     def _guard(self) -> None:
@@ -220,37 +244,47 @@ class Child:
         )
         faulthandler.dump_traceback_later(2.0 * allowed_s + 2.0, exit=True)
 
-    def _leave(self) -> None:
+    def _leave(self, end_s: float = Module.end_s) -> None:
         """End, with everything made safe as far as it goes; returns at once."""
         try:
             self._leaving.pop()
         except IndexError:
             return
-        made_safe = threading.Event()
+        ended = threading.Event()
 
         def leave() -> None:
-            self._clock.wait(made_safe, END_S)
+            is_safe = self._clock.wait(ended, end_s) and self._is_safe
             if self._to_hal.pipe is not None:
                 self._to_hal.pipe.flush(0.2)
             # Past atexit and destructors, where vendors' libraries like to hang.
-            os._exit(0)
+            os._exit(0 if is_safe else NOT_SAFE)
 
         self._threads.start("hal/end", leave)
-        self._threads.start("hal/safe", partial(self._make_safe, made_safe))
+        self._threads.start("hal/safe", partial(self._make_safe, ended))
 
-    def _make_safe(self, made_safe: threading.Event) -> None:
+    def _make_safe(self, ended: threading.Event) -> None:
         for module in self._modules():
-            if not module.is_given_up:  # that one the supervisor has seen to
+            # One given up the supervisor has seen to, as far as it can be reached.
+            made_safe = False
+            if not module.is_given_up:
                 is_free = not module.doing
-                make_safe = partial(module.make_safe, hung=False, is_free=is_free)
+
+                def make_safe(module: Module = module, is_free: bool = is_free) -> None:
+                    nonlocal made_safe
+                    module.make_safe(hung=False, is_free=is_free)
+                    made_safe = is_free
+
                 module.contained("make safe", make_safe)
                 module.contained("emergency cleanup", module.emergency_cleanup)
                 if not module.doing:
                     module.contained("let go", module.let_go)
-        made_safe.set()
+            self._is_safe = self._is_safe and made_safe
+        ended.set()
 
     def _modules(self) -> tuple[Module, ...]:
-        return () if self._system is None else self._system.modules
+        """Return those that have been made; another one may be being made now."""
+        system = self._system
+        return () if system is None else tuple(map(system.module, list(self._made)))
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from hal.base import DeliveryId, ErrorRecord, LinkError, Value
+from hal.base import DeliveryId, ErrorRecord, LinkError, SafeStateCall, Value
 from hal.frames import Place, RingHandle
 from hal.kernel import Envelope, How, Outcome
 
@@ -136,6 +136,19 @@ class GaveUp(Frame, frozen=True):
     error: ErrorRecord
 
 
+class Free(Frame, frozen=True):
+    """A module takes messages again, after one that outlasted its sender's patience."""
+
+    module: str
+
+
+class SecondPath(Frame, frozen=True):
+    """What makes the device of a module safe when this process is gone."""
+
+    module: str
+    call: SafeStateCall | None
+
+
 class Noted(Frame, frozen=True):
     """Something for the trace."""
 
@@ -213,6 +226,8 @@ Up = (
     | State
     | Waits
     | GaveUp
+    | Free
+    | SecondPath
     | Noted
     | Logged
     | Beat

@@ -22,10 +22,12 @@ from hal.isolation.frames import (
     Begin,
     Ended,
     Extended,
+    Free,
     GaveUp,
     Post,
     Refused,
     Result,
+    SecondPath,
     Sent,
     State,
     Up,
@@ -39,6 +41,7 @@ from hal.kernel import (
     Delivery,
     Dispatching,
     Envelope,
+    How,
     Lane,
     Message,
     Module,
@@ -47,6 +50,7 @@ from hal.kernel import (
     StopModule,
     handler_table,
     handles,
+    make_safe_from_outside,
     pack_response,
     to_envelope,
 )
@@ -55,6 +59,10 @@ SLACK_S: Final = 0.15
 """The child, which knows where it hangs, is the first to call a message late."""
 _STOP_S: Final = 0.7
 """What a process may take to end after its module has stopped."""
+_SAFE_S: Final = 4.5
+"""What its end and the second path to its safe state may take together: less than the
+supervisor waits."""
+_PLAIN: Final = ("ConfigError", "ParameterError", "StartError")
 
 
 class Gateway(Module):
@@ -80,8 +88,12 @@ class Gateway(Module):
         super().__init__(name, context, deadline_s=deadline_s)
         self._launch = launch
         self._in_hand: DeliveryId | None = None
+        # Whether that has outlasted its sender's patience, and may go on.
+        self._is_overrun = False
         self._stop_id: DeliveryId | None = None
         self._has_stopped = False
+        # Why it could not be made, until somebody is told.
+        self._refusal: ErrorRecord | None = None
         self._residents_told = 0
         # What its module has sent, as long as it is on its way.
         self._relayed: dict[DeliveryId, Delivery] = {}
@@ -107,8 +119,8 @@ class Gateway(Module):
 
     @property
     def pid(self) -> int:
-        """The process of the module; 0 before it was started."""
-        return self._host.pid
+        """The process of the module; 0 before it was started, and when it is gone."""
+        return 0 if self._host.has_ended else self._host.pid
 
     @property
     def doing(self) -> str:
@@ -128,6 +140,11 @@ class Gateway(Module):
             if isinstance(message, StopModule):
                 return
             raise ModuleDead(f"{self.name} has stopped")
+        if self._refusal is not None:
+            self._end_generation(self._refusal)
+            if isinstance(message, StopModule):
+                return
+            raise self._refusal.to_exception()
         delivery = self.defer()
         now_s = self.clock.monotonic_s()
         ticket = delivery.tickets[self.name]
@@ -150,7 +167,9 @@ class Gateway(Module):
 
     def take(self, frame: Up) -> None:
         """Take what the child says about this module, or in its name."""
-        if isinstance(frame, GaveUp | Refused):
+        if isinstance(frame, Refused):
+            self.post_own(partial(self._refuse, frame.error))
+        elif isinstance(frame, GaveUp):
             self._end_generation(frame.error)
         elif self.is_given_up:
             return  # what comes now changes nothing
@@ -164,6 +183,11 @@ class Gateway(Module):
             except ValueError as exc:
                 raise LinkError(f"garbage: {exc}") from exc
             self.set_state(state, frame.reason)
+        elif isinstance(frame, SecondPath):
+            self.seat.outside_safe_state = frame.call
+        elif isinstance(frame, Free):
+            if self._is_overrun:
+                self._open_lane()
         elif isinstance(frame, Waits):
             self._wait(frame)
         elif isinstance(frame, Extended):
@@ -171,10 +195,29 @@ class Gateway(Module):
                 if delivery.id == frame.id:
                     delivery.extend(self.name, frame.patience_s)
 
+    def _refuse(self, error: ErrorRecord) -> None:
+        """Say why it cannot be made; at the start of HAL that is final."""
+        if self.generation > 1:
+            self.give_up(error)
+            return
+        self.is_refused = True
+        if error.kind not in _PLAIN:  # a plugin's constructor: as in HAL's process
+            error = msgspec.structs.replace(error, kind="StartError")
+        self._refusal = error
+        asking = self._turns.deferred
+        for delivery in asking:
+            self.settle(Outcome(delivery.id, self.name, How.FAILED, "", b"", error))
+        if asking:  # otherwise whoever comes first is to hear of it
+            self.give_up(error)
+
     def lost(self, error: ErrorRecord) -> None:
         """Go with the process, unless it ends because this module has stopped."""
         if not self._has_stopped:
-            self._end_generation(error)
+            self.post_own(partial(self._go_with_it, error))
+
+    def _go_with_it(self, error: ErrorRecord) -> None:
+        if self._refusal is None:
+            self.give_up(error)
 
     def ended(self) -> None:
         """Let the supervisor look whether the device is free now."""
@@ -193,8 +236,14 @@ class Gateway(Module):
             return
         self.settle(outcome)
         if outcome.id == self._in_hand:
-            self._in_hand = None
-            self.seat.mailbox.look_again()
+            # What only its sender gave up goes on: the child says when it is free.
+            self._is_overrun = outcome.how is How.TIMEOUT
+            if not self._is_overrun:
+                self._open_lane()
+
+    def _open_lane(self) -> None:
+        self._in_hand, self._is_overrun = None, False
+        self.seat.mailbox.look_again()
 
     def _end_stop(self, outcome: Outcome) -> None:
         if not self._host.has_others(self):
@@ -251,13 +300,25 @@ class Gateway(Module):
     # -- its end ------------------------------------------------------------------
 
     def make_safe(self, *, hung: bool, is_free: bool) -> None:
-        """Have the process end: by itself, so that its device is safe, or by force."""
+        """Have the process end: by itself, so that its device is safe, or by force.
+
+        Where that does not make it safe, what the driver has declared does.
+        """
+        until_s = self.clock.monotonic_s() + _SAFE_S
         self._host.leave(self)
         self._host.finish(LEAVE_S)
+        call = self.seat.outside_safe_state
+        if call is None or self._host.exit_code == 0:
+            return
+        left_s = until_s - self.clock.monotonic_s()
+        outcome = make_safe_from_outside(call, left_s)
+        log = self.log.info if outcome == "applied" else self.log.error
+        log("made safe from outside", entry=call.entry, outcome=outcome)
 
     def vacate(self) -> None:
         """Leave the seat for good; the process ends."""
         super().vacate()
+        self.seat.outside_safe_state = None
         is_last = not self._host.has_others(self)
         self._host.leave(self)
         if is_last and not self._host.has_ended:
@@ -279,6 +340,7 @@ def gateway_class(real: type[Module]) -> type[Gateway]:
 
         members[f"forward_{number}"] = handles(message_type)(forward)
     members["role"] = real.role
+    members["end_s"] = real.end_s
     if hasattr(real, "driver_kind"):
         members["driver_kind"] = real.driver_kind
     made = type(f"{real.__name__}Gateway", (Gateway,), members)

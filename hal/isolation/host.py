@@ -29,6 +29,7 @@ from hal.isolation.frames import (
     Begin,
     Extended,
     Frame,
+    Free,
     GaveUp,
     Hello,
     Leave,
@@ -39,6 +40,7 @@ from hal.isolation.frames import (
     Residents,
     Result,
     RingAsked,
+    SecondPath,
     Sent,
     State,
     Up,
@@ -58,6 +60,8 @@ TERMINATE_S: Final = 0.3
 _KILL_S: Final = 1.0
 _PAUSED_S: Final = 1.0
 _LEAST_SILENCE_S: Final = 2.0
+_STOPPED_S: Final = 0.7
+"""So long a process may be stopped by a signal; it beats much more often."""
 
 _BOOT: Final = (
     "import json,sys;sys.path[:]=json.loads(sys.argv[2]);"
@@ -125,6 +129,8 @@ class Host:
         self.name = name
         self.is_ending = False
         """Whether it takes no more members."""
+        self.exit_code: int | None = None
+        """How it ended; 0 if everything in it was made safe."""
         self._clock = clock
         self._on_noted = on_noted
         self._rings = None
@@ -135,7 +141,7 @@ class Host:
         self._members: dict[str, Member] = {}
         # When each module that has not been made yet was asked for.
         self._begun_s: dict[str, float] = {}
-        self._heard_s = self._ticked_s = clock.monotonic_s()
+        self._heard_s = self._spoke_s = self._ticked_s = clock.monotonic_s()
         # Until when a message with a job may keep the child from saying anything.
         self._patience_s: dict[DeliveryId, float] = {}
         self._lost: ErrorRecord | None = None
@@ -245,10 +251,12 @@ class Host:
     # -- what the child says ------------------------------------------------------
 
     def _on_frame(self, data: bytes) -> None:
-        self._heard_s = self._clock.monotonic_s()
+        self._heard_s = self._spoke_s = self._clock.monotonic_s()
         frame = decode_up(data)
         name = ""
-        if isinstance(frame, Ready | Refused | State | Waits | GaveUp):
+        if isinstance(
+            frame, Ready | Refused | State | Waits | GaveUp | Free | SecondPath
+        ):
             name = frame.module
         elif isinstance(frame, Result):
             name = frame.outcome.receiver
@@ -284,7 +292,12 @@ class Host:
         now_s = self._clock.monotonic_s()
         paused_s, self._ticked_s = now_s - self._ticked_s, now_s
         if paused_s > _PAUSED_S:
-            self._heard_s = now_s  # the machine, or this process, was suspended
+            self._heard_s = self._spoke_s = now_s  # this process was suspended
+        if now_s - self._spoke_s > _STOPPED_S and self._process.is_stopped:
+            # No call holds the interpreter: the system runs nothing of it.
+            silent_s = now_s - self._spoke_s
+            self._give_up_silent(f"silent for {silent_s:.2f} s: a signal stopped it")
+            return
         if self._begun_s:
             self._heard_s = now_s  # libraries may hold the interpreter on import
             begun_s = min(self._begun_s.values())
@@ -306,7 +319,7 @@ class Host:
         """Take the stacks of a process that does not answer, and kill it."""
         if self._lost is not None or self.is_ending:
             return
-        dump = self._process.stacks()
+        dump = "" if self._process.is_stopped else self._process.stacks()
         kept = self._dumps.write(dump, self.name) if dump else None
         text = f"process {self.pid} of {self.name} is {what}"
         text += f"; {kept.note}" if kept is not None and kept.note else ""
@@ -326,6 +339,7 @@ class Host:
 
     def _on_exit(self, ended: Exit) -> None:
         self.is_ending = True
+        self.exit_code = ended.code
         if not self._pipe_ended.wait(_KILL_S):  # what it said last is being read
             self._pipe.close()
         output = self._process.output

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -48,6 +49,7 @@ class RemoteRings(FrameRings):
         self._send = send
         self._clock = clock
         self._ids = itertools.count()
+        self._attached: weakref.WeakSet[FrameRing] = weakref.WeakSet()
         self._asked: dict[int, threading.Event] = {}
         self._answers: dict[int, RingAnswered] = {}
 
@@ -70,6 +72,11 @@ class RemoteRings(FrameRings):
     def remove(self, name: str) -> None:
         """End the ring of that name, if there is one, and forget it."""
         self._ask(RemoveRing(name))
+
+    def hal_is_gone(self) -> None:
+        """End all rings: nobody fills them from now on, and what is there is all."""
+        for ring in list(self._attached):
+            ring.end("HAL is gone")
 
     def answered(self, frame: RingAnswered) -> None:
         """Take an answer; on the pipe's reader."""

@@ -12,6 +12,7 @@ from hal.base import (
     ErrorRecord,
     HalError,
     LinkError,
+    SafeStateCall,
     to_stderr,
 )
 from hal.isolation.frames import (
@@ -22,6 +23,7 @@ from hal.isolation.frames import (
     Logged,
     Noted,
     Result,
+    SecondPath,
     Sent,
     State,
     Waits,
@@ -54,6 +56,8 @@ class ToHal:
     def __init__(self, clock: Clock, on_cleaned_up: Callable[[], None]) -> None:
         self.pipe: Pipe | None = None
         self.residents: tuple[Resident, ...] = ()
+        self.overrun: set[str] = set()
+        """Modules that may still be busy with what its sender waits for no more."""
         self._clock = clock
         self._on_cleaned_up = on_cleaned_up
         self._open: dict[DeliveryId, Delivery] = {}
@@ -89,6 +93,10 @@ class ToHal:
     def cleaned_up(self, module: str) -> None:
         """Say that it is safe: this process is of no more use."""
         self._on_cleaned_up()
+
+    def second_path(self, module: str, call: SafeStateCall | None) -> None:
+        """Have HAL know what makes a device safe when this process is gone."""
+        self.put(SecondPath(module, call))
 
     # -- what HAL says ------------------------------------------------------------
 
@@ -142,6 +150,8 @@ class ToHal:
         except HalError as exc:
             how, error = How.FAILED, ErrorRecord.from_exception(exc, name)
         self.put(Result(Outcome(delivery.id, name, how, by, packed, error)))
+        if how is How.TIMEOUT:
+            self.overrun.add(name)
 
     def log(self, record: Mapping[str, object]) -> None:
         """Have HAL log something, unless it says so itself."""

@@ -34,6 +34,7 @@ from hal.kernel.protocol import (
 from hal.kernel.reporting_module import ReportingModule
 from hal.kernel.restart import RestartPolicy, Strategy
 from hal.kernel.safeguards import Safeguards
+from hal.kernel.second_path import make_safe_from_outside
 from hal.kernel.statistics import ModuleStatistics
 from hal.kernel.system import System
 from hal.kernel.task import WorkerResult
@@ -113,6 +114,7 @@ __all__ = [
     "dump_threads",
     "handler_table",
     "handles",
+    "make_safe_from_outside",
     "pack_response",
     "to_envelope",
     "unpack_response",

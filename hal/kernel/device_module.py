@@ -82,6 +82,7 @@ class DeviceModule(Module, Generic[D]):
         """Open the driver on the worker."""
         self.run_job(
             self._open,
+            deadline_s=self._time_to_open_s(),
             what="open device",
             then=lambda _: self.set_state(ModuleState.CONFIGURED),
         )
@@ -90,7 +91,12 @@ class DeviceModule(Module, Generic[D]):
     def on_open_device(self, msg: OpenDevice) -> None:
         """Try again to open the driver."""
         if self.state is ModuleState.DEGRADED:
-            self.run_job(self._open, what="open device", then=self._is_back)
+            self.run_job(
+                self._open,
+                deadline_s=self._time_to_open_s(),
+                what="open device",
+                then=self._is_back,
+            )
 
     @handles(MakeSafe)
     def on_make_safe(self, msg: MakeSafe) -> None:
@@ -177,7 +183,7 @@ class DeviceModule(Module, Generic[D]):
 
     def let_go(self) -> None:
         self._driver.close()
-        self.seat.outside_safe_state = None
+        self._keep_second_path(None)
 
     def device_is_free(self) -> None:
         if self.state is ModuleState.DEGRADED:
@@ -187,6 +193,12 @@ class DeviceModule(Module, Generic[D]):
         """See whether the connection is gone."""
         if isinstance(error, LinkError) and self.state.takes_work:
             self._degrade(error)
+
+    def _keep_second_path(self, call: SafeStateCall | None) -> None:
+        """Note what makes the device safe from outside, and tell who may need it."""
+        self.seat.outside_safe_state = call
+        if self.context.uplink is not None:
+            self.context.uplink.second_path(self.name, call)
 
     def _ask_outside_safe_state(self) -> SafeStateCall | None:
         ask = getattr(self._driver, "outside_safe_state", None)  # it need not have one
@@ -202,11 +214,24 @@ class DeviceModule(Module, Generic[D]):
             self._driver.open()
             if self.generation > 1:
                 self._driver.safe_state()
-            self.seat.outside_safe_state = self._ask_outside_safe_state()
+                self._home()
+            self._keep_second_path(self._ask_outside_safe_state())
         except BaseException as exc:
             # A defect of the driver, too, must be readable in the module's state.
             self.post_own(partial(self._degrade, exc))
             raise
+
+    def _home(self) -> None:
+        """Have a device find its home that no longer knows where it is."""
+        if getattr(self._driver, "needs_homing", False):
+            self.log.info("homing")
+            getattr(self._driver, "home")()  # noqa: B009 - of some drivers only
+
+    def _time_to_open_s(self) -> float:
+        """Return what `_open` may take: homing goes over the whole travel."""
+        if self.generation > 1 and getattr(self._driver, "needs_homing", False):
+            return self.deadline_s + float(getattr(self._driver, "home_timeout_s", 0.0))
+        return self.deadline_s
 
     def _require_free(self) -> None:
         held_by = self.seat.held_by

@@ -52,6 +52,12 @@ class Leases:
         """The present mode."""
         return self._mode
 
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The runs that hold modules."""
+        with self._lock:
+            return tuple({lease.run_id: True for lease in self._leases.values()})
+
     def set_mode(self, mode: SystemMode) -> bool:
         """Change the mode; return whether it was another one before."""
         with self._lock:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +44,8 @@ class Sentinel:
         clock: Source of time.
         heartbeat: Its file takes the dumps that the sentinel asks for.
         safe_states: Asked at every beat for what is to be made safe.
+        children: Asked at every beat for the processes of modules that have one: what
+            it is, and how many seconds it may live on when HAL has died.
     """
 
     def __init__(
@@ -53,14 +55,17 @@ class Sentinel:
         clock: Clock,
         heartbeat: Heartbeat | None,
         safe_states: Callable[[], Sequence[SafeStateCall]] = tuple,
+        children: Callable[[], Mapping[str, tuple[int, float]]] = dict,
     ) -> None:
         self._safeguards = safeguards
         self._folder = folder
         self._clock = clock
         self._heartbeat = heartbeat
         self._safe_states = safe_states
+        self._children = children
         self._process: subprocess.Popen[bytes] | None = None
         self._told: tuple[SafeStateCall, ...] = ()
+        self._told_children: dict[str, tuple[int, float]] = {}
         self._unsent = b""
         self._started_s = float("-inf")
         self._has_failed = False
@@ -118,14 +123,12 @@ class Sentinel:
                 self.beat()
 
     def _beat(self, process: subprocess.Popen[bytes]) -> None:
+        children = dict(self._children())
         calls = tuple(self._safe_states())
-        if calls != self._told:
-            self._told = calls
-            listed = [
-                {"module": c.module, "entry": c.entry, "arguments": c.arguments}
-                for c in calls
-            ]
-            self._send(process, msgspec.json.encode(listed) + b"\n")
+        if (calls, children) != (self._told, self._told_children):
+            self._told, self._told_children = calls, children
+            told = [_ends(children), _listed(calls, children)]
+            self._send(process, msgspec.json.encode(told) + b"\n")
         elif not self._unsent:  # a beat more or less does not matter
             self._send(process, b".\n")
         else:
@@ -156,7 +159,7 @@ class Sentinel:
 
     def _begin(self) -> None:
         self._started_s = self._clock.monotonic_s()
-        self._told, self._unsent = (), b""
+        self._told, self._told_children, self._unsent = (), {}, b""
         try:
             process = subprocess.Popen(
                 self._command(),
@@ -195,3 +198,26 @@ class Sentinel:
         }
         script = str(Path(sentinel_process.__file__).absolute())
         return [python, "-I", "-S", script, "guard", json.dumps(orders)]
+
+
+def _ends(children: Mapping[str, tuple[int, float]]) -> dict[int, float]:
+    """Return how long each process may live on; modules may share one."""
+    ends: dict[int, float] = {}
+    for pid, end_s in children.values():
+        ends[pid] = max(end_s, ends.get(pid, 0.0))
+    return ends
+
+
+def _listed(
+    calls: Sequence[SafeStateCall], children: Mapping[str, tuple[int, float]]
+) -> list[dict[str, object]]:
+    """Return calls as the sentinel reads them, each with the process it waits for."""
+    return [
+        {
+            "module": call.module,
+            "entry": call.entry,
+            "arguments": call.arguments,
+            "process": children.get(call.module, (0, 0.0))[0],
+        }
+        for call in calls
+    ]

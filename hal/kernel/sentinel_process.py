@@ -2,7 +2,8 @@
 
 Run as a script by `hal.kernel.sentinel`, with nothing of HAL imported, so that it is up
 in some hundredths of a second and nothing of HAL can stop it. It reads lines: `.` is a
-beat, a JSON list the present safe states, `bye` an orderly end. The end of the pipe
+beat; a JSON list has the processes of modules, with the seconds each may live on
+without HAL, and the present safe states; `bye` is an orderly end. The end of the pipe
 without one is a death.
 """
 
@@ -25,6 +26,8 @@ from typing import Any, Final
 _TURN_S: Final = 0.1
 _DYING_S: Final = 5.0
 _OUTPUT: Final = 2_000
+_LONGER_S: Final = 0.3
+"""What a process of modules gets beyond its time, for the last steps of its end."""
 
 _RUNS, _PAUSED, _GONE = "runs", "paused", "gone"
 UNKNOWN_THREAD: Final = "(not known by name)"
@@ -39,6 +42,8 @@ class Guard:
 
     Guarantees:
         A process that was stopped or is traced is left alone, however long.
+        No process of modules outlives HAL by more than the time it may (not on
+        Windows, where a number says too little about whose it is).
         Time in which the sentinel itself did not run does not count.
     """
 
@@ -50,6 +55,8 @@ class Guard:
         self._lines = lines
         self._parent = os.getppid()
         self._calls: list[Call] = []
+        # By process: how long it may live on, and when it began.
+        self._children: dict[int, tuple[float, str]] = {}
         self._silent_s = 0.0
         self._asked = False
         self._ended = ""
@@ -73,7 +80,34 @@ class Guard:
                 self._end_it()
         if self._ended == "died":
             self._note("died", why="it ended without saying so")
-            self._make_safe(self._calls)
+            self._wind_up([call for call in self._calls if not call["process"]])
+
+    def _wind_up(self, calls: list[Call]) -> None:
+        """Make safe what can be at once; the rest as its process is gone."""
+        steps = [threading.Thread(target=self._make_safe, args=(calls,))]
+        for child in self._children.items():
+            steps.append(threading.Thread(target=self._wind_up_child, args=child))
+        for step in steps:
+            step.start()
+        for step in steps:
+            step.join()
+
+    def _wind_up_child(self, pid: int, life: tuple[float, str]) -> None:
+        self._end_child(pid, *life)
+        self._make_safe([call for call in self._calls if call["process"] == pid])
+
+    def _end_child(self, pid: int, end_s: float, birth: str) -> None:
+        """End a process of modules that does not end by itself in its time."""
+        if sys.platform == "win32":
+            return
+        give_up_s = time.monotonic() + end_s + _LONGER_S
+        while not _is_gone(pid, birth):
+            if time.monotonic() > give_up_s:
+                with contextlib.suppress(OSError):
+                    os.killpg(pid, signal.SIGKILL)  # its group has its number
+                self._note("child killed", child=pid, end_s=end_s)
+                return
+            time.sleep(_TURN_S / 2)
 
     def _read(self, timeout_s: float) -> None:
         """Take what the process says; wait for it a moment."""
@@ -85,7 +119,11 @@ class Guard:
                 elif line == b"bye":
                     self._ended = "bye"
                 elif line.startswith(b"["):
-                    self._calls = json.loads(line)
+                    children, self._calls = json.loads(line)
+                    self._children = {
+                        int(pid): (end_s, _birth(int(pid)))
+                        for pid, end_s in children.items()
+                    }
                 self._heard()
                 line = self._lines.get_nowait()
         # Its other end may be held open by a process that was forked off. (Elsewhere
@@ -113,7 +151,9 @@ class Guard:
     def _end_it(self) -> None:
         silent_s = round(self._silent_s, 1)
         self._note("frozen", silent_s=silent_s, dump=self._keep_dump())
-        failed = self._make_safe(self._calls)
+        # What has a process of its own is made safe there, when HAL is gone.
+        own = [call for call in self._calls if not call["process"]]
+        failed = self._make_safe(own)
         self._read(0.0)
         if self._ended or self._silent_s == 0.0:
             return  # it came back, or died, meanwhile
@@ -127,7 +167,7 @@ class Guard:
         while not self._ended and time.monotonic() < give_up_s:
             self._read(_TURN_S)
         # Ports the process had are free now.
-        self._make_safe(failed)
+        self._wind_up(failed)
         self._ended = "killed"
 
     def _make_safe(self, calls: list[Call]) -> list[Call]:
@@ -138,7 +178,7 @@ class Guard:
         for call, process in running:
             outcome = "not started"
             if process is not None:
-                outcome = _outcome(process, give_up_s - time.monotonic())
+                outcome = outcome_of(process, give_up_s - time.monotonic())
             self._note(
                 "safe state",
                 module=call["module"],
@@ -150,21 +190,7 @@ class Guard:
         return failed
 
     def _start(self, call: Call) -> subprocess.Popen[bytes] | None:
-        order = json.dumps({**call, "path": self._orders["path"]}).encode()
-        try:
-            process = subprocess.Popen(
-                [self._orders["python"], "-P", __file__, "call"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-            )
-            assert process.stdin is not None
-            process.stdin.write(order)
-            process.stdin.close()
-            process.stdin = None
-        except OSError:
-            return None
-        return process
+        return start_call(self._orders["python"], call, self._orders["path"])
 
     def _keep_dump(self) -> str:
         """Copy what the process dumped in C, with names; return the file, if any."""
@@ -219,7 +245,29 @@ def name_threads(dump: str, names: Mapping[int, str]) -> str:
     return _HEADING.sub(heading, dump)
 
 
-def _outcome(process: subprocess.Popen[bytes], left_s: float) -> str:
+def start_call(
+    python: str, call: Call, path: list[str]
+) -> subprocess.Popen[bytes] | None:
+    """Begin to make a safe state in a new Python; None if there is none to be had."""
+    order = json.dumps({**call, "path": path}).encode()
+    try:
+        process = subprocess.Popen(
+            [python, "-P", __file__, "call"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        process.stdin.write(order)
+        process.stdin.close()
+        process.stdin = None
+    except OSError:
+        return None
+    return process
+
+
+def outcome_of(process: subprocess.Popen[bytes], left_s: float) -> str:
+    """Return what came of it, `applied` if all is well; ended after `left_s`."""
     try:
         _, errors = process.communicate(timeout=max(0.05, left_s))
     except subprocess.TimeoutExpired:
@@ -246,6 +294,25 @@ def _state(pid: int) -> str:
     if letter in (b"T", b"t"):
         return _PAUSED
     return _GONE if letter in (b"Z", b"X") else _RUNS
+
+
+def _birth(pid: int) -> str:
+    """Return when a process began, for whoever gets its number later began later."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _is_gone(pid: int, birth: str) -> bool:
+    if not os.path.exists("/proc/self/stat"):
+        try:
+            os.kill(pid, 0)
+        except OSError:
+            return True
+        return False
+    return _state(pid) == _GONE or _birth(pid) != birth
 
 
 def _read_lines(lines: SimpleQueue[bytes | None]) -> None:

@@ -263,13 +263,18 @@ class Supervisor:
             self._asked_for.discard(seat.name)
             self._build(seat)
             return
+        if seat.module.is_refused:
+            self._fail(seat, self._why[seat.name].text)
+            return
         policy, now_s = seat.policy, self._context.clock.monotonic_s()
         deaths = self._deaths.setdefault(seat.name, deque())
         deaths.append(now_s)
         while deaths[0] < now_s - policy.period_s:
             deaths.popleft()
         if len(deaths) > policy.intensity:
-            self._fail(seat, len(deaths))
+            count, why = f"{len(deaths)} ends", self._why[seat.name].text
+            text = f"given up after {count} in {policy.period_s:g} s; the last: {why}"
+            self._fail(seat, text)
             return
         again = partial(self._tell, partial(self._build, seat))
         self._context.timers.after(policy.pause_s(len(deaths)), again)
@@ -397,11 +402,7 @@ class Supervisor:
         self._orphaned[seat.name] = False
         self._succeed(seat)
 
-    def _fail(self, seat: Seat, deaths: int) -> None:
-        policy, why = seat.policy, self._why[seat.name].text
-        reason = (
-            f"given up after {deaths} ends in {policy.period_s:g} s; the last: {why}"
-        )
+    def _fail(self, seat: Seat, reason: str) -> None:
         log.error("module failed", name=seat.name, reason=reason)
         self._close(seat, f"{seat.name} has failed: {reason}")
         seat.set_state(ModuleState.FAILED, reason)

@@ -302,6 +302,14 @@ class System:
         calls = [s.outside_safe_state for s in list(self._context.seats.values())]
         return [call for call in calls if call is not None]
 
+    def children(self) -> dict[str, tuple[int, float]]:
+        """Return the processes modules have of their own; any thread.
+
+        By name of the module: its process, and how long it may live on without HAL.
+        """
+        modules = [seat.occupant for seat in list(self._context.seats.values())]
+        return {m.name: (m.pid, m.end_s) for m in modules if m is not None and m.pid}
+
     def left_behind(self) -> tuple[str, ...]:
         """Return the modules whose threads still hang in a call."""
         return tuple(
@@ -322,6 +330,7 @@ class System:
                 self.clock,
                 self._heartbeat,
                 self.outside_safe_states,
+                self.children,
             )
 
     def _unordered(self) -> list[str]:

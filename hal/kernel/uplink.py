@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from hal.base import ErrorRecord
+from hal.base import ErrorRecord, SafeStateCall
 from hal.kernel.delivery import Delivery
 
 
@@ -41,3 +41,9 @@ class Uplink(Protocol):
 
     def cleaned_up(self, module: str) -> None:
         """Say that a module given up has been made safe, as far as that goes."""
+
+    def second_path(self, module: str, call: SafeStateCall | None) -> None:
+        """Say what makes the device of a module safe when this process no longer can.
+
+        None while the device is not open, or if nothing can.
+        """

@@ -100,6 +100,16 @@ def ask_for_stacks(pid: int) -> bool:
     return False
 
 
+def is_stopped(pid: int) -> bool:
+    """Return whether a signal has stopped a process (not: a debugger)."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
+
+
 # Not `Popen.kill` and the like on POSIX: they wait for a process that has ended, which
 # `wait_for_end` would then look for in vain.
 

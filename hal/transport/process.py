@@ -17,6 +17,7 @@ from hal.transport.platform import (
     ask_for_stacks,
     ask_to_end,
     describe_exit,
+    is_stopped,
     kill_with_children,
     spawn,
     wait_for_end,
@@ -96,6 +97,11 @@ class ChildProcess:
     def has_ended(self) -> bool:
         """Whether it is gone, waited for, and `on_exit` called."""
         return self._ended.is_set()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a signal keeps it from running, as far as the system tells."""
+        return self.pid > 0 and is_stopped(self.pid)
 
     def wait(self, timeout_s: float) -> bool:
         """Return True once it is gone, False after `timeout_s`."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from hal.base import StateError, Text
+from hal.base import StateError, Text, Value
 from hal.devices import Device
 from modules.micromanager.core import CALL_S, CoreOwner
-from modules.micromanager.shared import abandon, acquire, release
+from modules.micromanager.shared import abandon, acquire, core_key, release
 
 if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
@@ -29,6 +29,8 @@ class MMDevice(Device):
     """
 
     needs = ("pymmcore_plus",)
+    # Adapters are the vendors' code, in C; a crash of one is a crash of its process.
+    isolation = "process:micromanager"
 
     config = Text(
         help="Path of a Micro-Manager configuration (.cfg), or 'demo' for the "
@@ -44,6 +46,11 @@ class MMDevice(Device):
     _owner: CoreOwner | None = None
     _label = ""
     _identity = ""
+
+    @classmethod
+    def shared_handle(cls, values: Mapping[str, Value]) -> str:
+        """Return the configuration, whose core all its devices share."""
+        return core_key(str(values.get("config", "")))
 
     @property
     def identity(self) -> str:

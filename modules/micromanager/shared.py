@@ -30,7 +30,7 @@ def acquire(config: str) -> CoreOwner:
         ConfigError: No such file, or the core refuses what is in it.
         StateError: An abandoned core still holds the devices.
     """
-    key = _key(config)
+    key = core_key(config)
     owner = _enter(key, config)
     while owner is None:
         _wait_for_predecessor(key)
@@ -51,7 +51,7 @@ def release(owner: CoreOwner) -> None:
     Raises:
         DeviceTimeout: It hangs; it unloads its devices when it comes back, if ever.
     """
-    key = _key(owner.config)
+    key = core_key(owner.config)
     with _lock:
         if _cores.get(key) is not owner:
             return  # abandoned meanwhile
@@ -68,7 +68,7 @@ def abandon(owner: CoreOwner) -> None:
     Runs on: any.
     """
     owner.abandon()
-    key = _key(owner.config)
+    key = core_key(owner.config)
     with _lock:
         if _cores.get(key) is owner:
             _let_go(key)
@@ -105,5 +105,6 @@ def _let_go(key: str) -> None:
     del _users[key]
 
 
-def _key(config: str) -> str:
+def core_key(config: str) -> str:
+    """Return what tells one core from another: the file, however it is written."""
     return config if config == DEMO else str(Path(config).expanduser().absolute())

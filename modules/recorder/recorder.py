@@ -33,6 +33,8 @@ class RecorderModule(Module):
     """
 
     role = "recorder"
+    isolation = "process"
+    end_s = 60.0
 
     _recording: Recording | None = None
     _stopping = False

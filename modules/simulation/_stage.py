@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-from hal.base import Clock, Float, ParameterError, SystemClock, Value
+from hal.base import Bool, Clock, Float, ParameterError, SystemClock, Value
 from modules.simulation._axes import Axes, Point, on_grid
 from modules.simulation._unsteady import Unsteady
 
@@ -61,6 +61,12 @@ class SimStage(Unsteady):
         help="Standard deviation of the true position after equal moves.",
     )
 
+    must_home = Bool(
+        False,
+        help="Whether it has to find its home again when its module begins anew, as a "
+        "drive that counts its steps.",
+    )
+
     clock: Clock = SystemClock()
     """Where time comes from; tests put a `FakeClock` on the instance."""
 
@@ -73,6 +79,11 @@ class SimStage(Unsteady):
         self._axes = Axes.homed(*self._home())
         self._shown: Axes | None = None
         self._moves = 0
+
+    @property
+    def needs_homing(self) -> bool:
+        """Whether it has to find its home again, as it is told."""
+        return self.must_home
 
     def true_um(self) -> Point:
         """Return where the stage really is, one number per axis.
@@ -117,6 +128,9 @@ class SimStage(Unsteady):
             backlash=self.backlash_um,
             error=tuple(self.repeatability_um * number for number in throw),
         )
+
+    def _do_start_home(self) -> None:
+        self._go_to(*self._home())
 
     def _time_to_move(self, start: Point, end: Point) -> float:
         """Return how long the drives need between two places."""

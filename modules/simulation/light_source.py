@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from hal.base import Bool, DeviceError, Float, Value
+from hal.base import Bool, DeviceError, Float, SafeStateCall, Value
 from hal.devices import LightSource
 from modules.simulation._inhabitant import Inhabitant
 from modules.simulation._relax import Relaxing
@@ -82,6 +82,15 @@ class SimLightSource(Inhabitant, LightSource):
         now = super().commit(accepted)
         self._show()
         return now
+
+    def outside_safe_state(self) -> SafeStateCall | None:
+        """Return how others turn it off in its world, which outlives its process."""
+        if not self.world or self._world_state is None:
+            return None
+        return SafeStateCall(
+            "modules.simulation.switch_off:switch_off",
+            {"state": str(self._world_state), "name": self._world_name},
+        )
 
     def time_to_switch_s(self) -> float:
         return self.switch_s

@@ -26,9 +26,12 @@ def launch(
     process: str = "",
     memory_mb: float | None = None,
     values: dict[str, Value] | None = None,
+    world: Path | None = None,
     **driver_values: Value,
 ) -> Launch:
-    """Return how an isolated module is made."""
+    """Return how an isolated module is made; its driver may live in a world."""
+    if world is not None:
+        driver_values["world"] = "sample"
     return Launch(
         process or name,
         module_class,
@@ -36,6 +39,7 @@ def launch(
         driver_class=driver_class,
         driver_values=driver_values,
         memory_mb=memory_mb,
+        world_state="" if world is None else str(world),
     )
 
 

@@ -7,19 +7,30 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import importlib
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hal.base import Bool, DeviceError, Float, Record, Text, Value
+from hal.base import (
+    Bool,
+    ConfigError,
+    DeviceError,
+    Float,
+    Record,
+    SafeStateCall,
+    Text,
+    Value,
+)
 from hal.devices import LightSource, XYStage
 from hal.kernel import Event, Lane, Module, Request, handles
 from modules.light_sources.light_source import LightSourceModule
+from modules.simulation.camera import SimCamera
 from modules.simulation.light_source import SimLightSource
 from modules.simulation.xy_stage import SimXYStage
 from modules.stages.xy_stage import XYStageModule
@@ -205,10 +216,10 @@ class Puppet(Module):
         """Ignore a goodbye: `make_safe` hangs."""
         self.stubborn = True
 
-    def make_safe(self, *, hung: bool) -> None:
+    def make_safe(self, *, hung: bool, is_free: bool) -> None:
         if getattr(self, "stubborn", False):
             threading.Event().wait(60.0)
-        super().make_safe(hung=hung)
+        super().make_safe(hung=hung, is_free=is_free)
 
 
 class SlowToMake(Puppet):
@@ -256,6 +267,101 @@ class FileLight(SimLightSource):
 
     def _write(self, on: bool) -> None:
         Path(str(self.path)).write_text("on" if on else "off")
+
+
+class LateWriter(Puppet):
+    """Has something to finish when HAL has died, as a recorder has."""
+
+    end_s = 8.0
+
+    def make_safe(self, *, hung: bool, is_free: bool) -> None:
+        time.sleep(3.5)
+        Path(str(self.title)).write_text("finished")
+
+
+class WatchedLight(SimLightSource):
+    """A laser whose second path leaves a line in a file."""
+
+    path = Text("", help="The file.")
+    entry = Text("write_safe", help="Which function it is.")
+    fails = Bool(False, help="Whether it cannot be made safe by its driver.")
+
+    def outside_safe_state(self) -> SafeStateCall | None:
+        entry = f"tests.kernel.safe_states:{self.entry}"
+        return SafeStateCall(entry, {"path": str(self.path)} if self.path else {})
+
+    def safe_state(self) -> None:
+        if self.fails:
+            raise DeviceError("it does not answer")
+        super().safe_state()
+
+
+class HoldingLight(SimLightSource):
+    """Keeps the interpreter for ever as soon as it shines."""
+
+    def _do_set_on(self, on: bool) -> None:
+        super()._do_set_on(on)
+        if on:
+            ctypes.PyDLL(None).sleep(60)
+
+
+class UnmadeStage(SimXYStage):
+    """Cannot be made in a process of its own."""
+
+    why = Text("config", help="What is wrong with it.")
+
+    def __init__(self, **values: Value) -> None:
+        super().__init__(**values)
+        if os.getpid() != int(os.environ["HAL_TEST_PARENT"]):
+            if self.why == "package":
+                importlib.import_module("no_such_vendor_package")
+            raise ConfigError("port COM99 is unknown to the SDK")
+
+
+class SdkStage(SimXYStage):
+    """Of an SDK that wants a process for all its devices."""
+
+    isolation = "process:sdk"
+    unit = Text("", help="What it shares with others of that unit.")
+
+    @classmethod
+    def shared_handle(cls, values: Mapping[str, Value]) -> str:
+        return str(values.get("unit", ""))
+
+
+class SdkCamera(SimCamera):
+    """A camera of that SDK."""
+
+    isolation = "process:sdk"
+    unit = Text("", help="As for the stage.")
+    shared_handle = SdkStage.shared_handle
+
+
+class LoneStage(SimXYStage):
+    """Of an SDK that may crash."""
+
+    isolation = "process"
+
+
+class OddStage(SimXYStage):
+    """Declares what cannot be."""
+
+    isolation = "proces"
+
+
+class TellingStage(SimXYStage):
+    """Says where it is called."""
+
+    def __init__(self, **values: Value) -> None:
+        super().__init__(**values)
+        self.calls_halted: list[int] = []
+
+    def where(self) -> tuple[int, bool]:
+        return os.getpid(), threading.current_thread() is threading.main_thread()
+
+    def halt(self) -> None:
+        self.calls_halted.append(os.getpid())
+        super().halt()
 
 
 class CrashingStage(SimXYStage):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hal.app import plan
-from hal.base import BadInput
+from hal.app import Application, plan
+from hal.base import BadInput, StartError
 from hal.config import load
 from hal.isolation import Gateway
 from hal.messages import MoveStage, StagePosition
@@ -79,6 +79,30 @@ def test_a_module_that_has_to_stay_says_why(tmp_path: Path) -> None:
 
     with pytest.raises(BadInput, match="cannot be isolated: the leases of its runs"):
         plan(path)
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("config", "port COM99 is unknown to the SDK"),
+        ("package", "No module named 'no_such_vendor_package'"),
+    ],
+)
+def test_a_driver_that_cannot_be_made_there_ends_the_start_at_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str, said: str
+) -> None:
+    monkeypatch.setenv("HAL_TEST_PARENT", str(os.getpid()))
+    broken = """<module name="broken" class="stages.xy_stage" isolation="process">
+    <driver class="tests.isolation.puppets.UnmadeStage" why="{}"/></module>"""
+    path = written(tmp_path, Z.format('isolation="process"'), broken.format(why))
+    app = Application(plan(path))
+
+    with pytest.raises(StartError, match=said) as refused:
+        app.start()
+
+    assert str(refused.value).startswith(f"{path}:4: module 'broken': ")
+    assert app.system.module("broken").generation == 1
+    assert app.system.module("z").state == "stopped"
 
 
 def test_a_file_is_all_it_takes(tmp_path: Path) -> None:

@@ -224,6 +224,94 @@ def test_one_that_dies_at_every_start_has_failed_and_hal_lives(system: System) -
     assert ask(system, Do("answer"), "bystander") == 42
 
 
+@pytest.mark.parametrize("intensity", [0, 3])
+def test_one_that_cannot_be_made_at_the_start_is_not_tried_again(
+    system: System, monkeypatch: pytest.MonkeyPatch, records: list[Any], intensity: int
+) -> None:
+    monkeypatch.setenv("HAL_TEST_PARENT", str(os.getpid()))
+    policy = RestartPolicy(intensity=intensity, backoff_s=0.0)
+    add(system, "broken", NeverMade, restart=policy)
+    add(system, "bystander")
+
+    (problem,) = system.start()
+
+    assert (problem.kind, problem.source) == ("StartError", "broken")
+    assert "the SDK is too old" in problem.text
+    until(lambda: system.module("broken").state is ModuleState.FAILED)
+    assert system.module("broken").reason == problem.text
+    assert system.module("broken").generation == 1
+    assert ask(system, Do("answer"), "bystander") == 42
+    assert only_error(send(system, Do("answer"), "broken")).kind == "ModuleDead"
+
+
+def test_one_that_was_refused_can_be_tried_again_on_demand(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HAL_TEST_PARENT", str(os.getpid()))
+    add(system, "broken", NeverMade)
+    system.start()
+    until(lambda: system.module("broken").state is ModuleState.FAILED)
+    monkeypatch.delenv("HAL_TEST_PARENT")
+
+    system.restart("broken")
+
+    until_works(system, "broken", 2)
+
+
+def test_what_outlasts_its_senders_patience_keeps_the_lane_closed(
+    puppet: System,
+) -> None:
+    job = DoAsJob("sleep 1.5", deadline_s=30.0)
+    overrun = send(puppet, job, "puppet", deadline_s=0.3)
+    waiting = send(puppet, Do("answer"), "puppet", deadline_s=30.0)
+    assert only_error(overrun).kind == "WorkerTimeout"
+
+    # It has not gone to the child, where it would die with it.
+    assert len(puppet.module("puppet").seat.mailbox) == 1
+    os.kill(gateway(puppet, "puppet").pid, signal.SIGKILL)
+
+    assert done(waiting).result() == 42
+    assert puppet.module("puppet").generation == 2
+
+
+def test_the_lane_opens_when_what_outlasted_its_sender_has_ended(
+    puppet: System,
+) -> None:
+    job = DoAsJob("sleep 0.8", deadline_s=30.0)
+    overrun = send(puppet, job, "puppet", deadline_s=0.2)
+    handler = Do("sleep 0.6")
+
+    assert only_error(overrun).kind == "WorkerTimeout"
+    assert ask(puppet, Do("answer"), "puppet", deadline_s=30.0) == 42
+    assert only_error(send(puppet, handler, "puppet", deadline_s=0.2)).kind == (
+        "WorkerTimeout"
+    )
+    assert ask(puppet, Do("answer"), "puppet", deadline_s=30.0) == 42
+    assert puppet.module("puppet").generation == 1
+
+
+def is_stopped(task: Path) -> bool:
+    return (task / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def test_a_process_stopped_by_a_signal_is_found_before_its_deadline(
+    system: System,
+) -> None:
+    add(system, "puppet", deadline_s=20.0)
+    system.start()
+    pid = gateway(system, "puppet").pid
+    os.kill(pid, signal.SIGSTOP)
+    stopped_s = time.monotonic()
+    # The stop reaches its threads one after another: none may answer any more.
+    until(lambda: all(map(is_stopped, Path(f"/proc/{pid}/task").iterdir())))
+
+    delivery = send(system, Do("answer"), "puppet", deadline_s=30.0)
+
+    assert "a signal stopped it" in only_error(delivery).text
+    until_works(system, "puppet", 2)
+    assert time.monotonic() - stopped_s < 10.0
+
+
 def test_a_class_that_cannot_be_imported_there_is_refused_at_once(
     system: System,
 ) -> None:

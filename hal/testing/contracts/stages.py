@@ -8,7 +8,7 @@ from typing import ClassVar, TypeVar
 
 import pytest
 
-from hal.base import LimitError, SystemClock
+from hal.base import LimitError, SystemClock, UnsupportedError
 from hal.devices import XYStage, ZStage
 from hal.testing.contracts._halting import halt_during
 from hal.testing.contracts.device import DeviceContract
@@ -161,6 +161,19 @@ class _StageContract(DeviceContract[S]):
 
         self.move(device, self.near)
 
+        self.assert_at(device, self.near)
+
+    def test_finds_its_home_or_says_that_it_has_none(self, device: S) -> None:
+        self.move(device, self.far)
+        try:
+            device.home()
+        except UnsupportedError:
+            assert not device.needs_homing
+        else:
+            assert not device.is_moving()
+            assert all(math.isfinite(um) for um in self.position(device))
+
+        self.move(device, self.near)
         self.assert_at(device, self.near)
 
     def test_safe_state_stops_the_motion(self, device: S) -> None:
