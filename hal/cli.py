@@ -54,6 +54,10 @@ def _dispatch(arguments: Arguments) -> int:
         from hal.cli_inspect import devices
 
         return devices(arguments)
+    if arguments.command == "recover":
+        from hal.cli_recover import recover_films
+
+        return recover_films(arguments)
     from hal.cli_run import run
 
     return run(arguments)

@@ -22,6 +22,7 @@ examples:
   python hal.py my_microscope.xml --simulation          the same without hardware
   python hal.py check my_microscope.xml                 validate, touch no hardware
   python hal.py devices                                 what is installed
+  python hal.py recover ~/data                          films after a crash
 
 Ctrl-C (or SIGTERM) ends in order: a film is closed and checked, devices are made
 safe. A second one ends at once; what was stored is readable all the same.
@@ -44,6 +45,27 @@ examples:
   python hal.py devices --json    the same for programs
 """
 
+_RECOVER_EXAMPLES = """\
+examples:
+  python hal.py recover ~/data                 every film in that folder
+  python hal.py recover ~/data --recursive     and in all folders within it
+  python hal.py recover ~/data --json          the same for programs
+
+A film whose recorder was killed is cut back to its whole frames, each of them is read
+back and compared with what the camera gave, and the sidecar says "interrupted" and
+which frames are missing. Whole frames are never changed. A film that is being
+recorded is left alone.
+
+states:
+  complete  nothing had to be done      repaired  now in order
+  empty     no frame had been stored; removed
+  damaged   frames are lost or not as recorded: the line says which
+  in use    being recorded; left alone
+
+exit codes:
+  0 all is in order    1 damage remains    2 DIR is no folder    130 interrupted
+"""
+
 _MOST_FRAMES = 10**9
 
 
@@ -51,7 +73,7 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     """What was typed."""
 
     command: str
-    """`run`, `check` or `devices`."""
+    """`run`, `check`, `devices` or `recover`."""
     config: str = ""
     film: int | None = None
     """Frames to record; None to run until interrupted."""
@@ -64,6 +86,9 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     overrides: tuple[str, ...] = ()
     log_dir: Path | None = None
     notes: str = ""
+    folder: Path | None = None
+    """Where the films to recover are."""
+    recursive: bool = False
     json: bool = False
 
 
@@ -89,6 +114,8 @@ def parse(argv: Sequence[str]) -> Arguments:
         return _take("check", _check_parser().parse_args(argv[1:]))
     if argv and argv[0] == "devices":
         return _take("devices", _devices_parser().parse_args(argv[1:]))
+    if argv and argv[0] == "recover":
+        return _take("recover", _recover_parser().parse_args(argv[1:]))
     parser = _run_parser()
     arguments = _take("run", parser.parse_args(argv))
     if arguments.film is None:
@@ -128,8 +155,8 @@ def _parser(prog: str, text: str, examples: str) -> _Parser:
 def _run_parser() -> _Parser:
     parser = _parser(
         "hal",
-        "Run the microscope that CONFIG describes. Two more commands: "
-        "'check CONFIG' and 'devices'.",
+        "Run the microscope that CONFIG describes.\n"
+        "More commands: 'check CONFIG', 'devices' and 'recover DIR'.",
         _RUN_EXAMPLES,
     )
     parser.add_argument("config", metavar="CONFIG", help="XML file of the microscope")
@@ -150,7 +177,7 @@ def _run_parser() -> _Parser:
         dest="formats",
         action="append",
         metavar="FORMAT",
-        help="dax or ome-tiff (the default); may be repeated",
+        help="dax, ome-tiff (the default) or ome-zarr; may be repeated",
     )
     film.add_argument(
         "--overwrite", action="store_true", help="replace existing files of that name"
@@ -186,6 +213,20 @@ def _devices_parser() -> _Parser:
         _DEVICES_EXAMPLES,
     )
     parser.add_argument("--json", action="store_true", help="one JSON array")
+    return parser
+
+
+def _recover_parser() -> _Parser:
+    parser = _parser(
+        "hal recover",
+        "Put films right whose recording was killed, and check every frame.",
+        _RECOVER_EXAMPLES,
+    )
+    parser.add_argument("folder", metavar="DIR", type=_path, help="folder with films")
+    parser.add_argument(
+        "--recursive", action="store_true", help="also in all folders within DIR"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object")
     return parser
 
 

@@ -88,9 +88,10 @@ class RemoteRings(FrameRings):
     def _attach(self, call: CreateRing | FindRing) -> FrameRing:
         handle = self._ask(call).handle
         assert handle is not None
-        return FrameRing.attach(
-            handle, partial(self._admit, handle.memory), self._clock
-        )
+        admission = partial(self._admit, handle.memory)
+        ring = FrameRing.attach(handle, admission, self._clock)
+        self._attached.add(ring)
+        return ring
 
     def _admit(
         self,

@@ -1,5 +1,6 @@
 """Films on disk: formats, names, the sidecar, and proof that all is there."""
 
+from hal.storage._film_check import FileReport, FileState
 from hal.storage.dax import DaxWriter, inf_text
 from hal.storage.description import FilmDescription
 from hal.storage.disk import (
@@ -9,7 +10,18 @@ from hal.storage.disk import (
     film_bytes,
     free_bytes,
 )
+from hal.storage.film import CameraFilm, film_files
 from hal.storage.formats import WRITERS, make_writer, writer_class
+from hal.storage.journal import (
+    JOURNAL_SUFFIX,
+    FrameJournal,
+    JournalHead,
+    JournalInUse,
+    JournalRecord,
+    JournalText,
+    journal_path,
+    read_journal,
+)
 from hal.storage.names import (
     FilmNames,
     Reservation,
@@ -19,6 +31,8 @@ from hal.storage.names import (
     reserve_film,
 )
 from hal.storage.ome_tiff import OmeTiffWriter
+from hal.storage.ome_zarr import OmeZarrWriter
+from hal.storage.recovery import INTERRUPTED, recover
 from hal.storage.sidecar import (
     Sidecar,
     SidecarSection,
@@ -32,6 +46,7 @@ from hal.storage.verify import (
     FULL_BELOW_BYTES,
     FrameChecksums,
     Verification,
+    count_frames,
     frame_checksum,
     verify,
 )
@@ -39,13 +54,24 @@ from hal.storage.writer import FrameWriter, store_frame
 
 __all__ = [
     "FULL_BELOW_BYTES",
+    "INTERRUPTED",
+    "JOURNAL_SUFFIX",
     "WRITERS",
+    "CameraFilm",
     "DaxWriter",
+    "FileReport",
+    "FileState",
     "FilmDescription",
     "FilmNames",
     "FrameChecksums",
+    "FrameJournal",
     "FrameWriter",
+    "JournalHead",
+    "JournalInUse",
+    "JournalRecord",
+    "JournalText",
     "OmeTiffWriter",
+    "OmeZarrWriter",
     "OutputDirectory",
     "Reservation",
     "Sidecar",
@@ -55,15 +81,20 @@ __all__ = [
     "Verification",
     "check_name",
     "check_output",
+    "count_frames",
     "film_bytes",
+    "film_files",
     "film_stems",
     "frame_checksum",
     "free_bytes",
     "inf_text",
+    "journal_path",
     "make_writer",
     "next_number",
     "read_acquisition",
+    "read_journal",
     "read_sidecar",
+    "recover",
     "reserve_film",
     "section",
     "sidecar_xml",

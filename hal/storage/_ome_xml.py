@@ -48,6 +48,11 @@ def xml_text(text: str) -> str:
     return _NOT_XML.sub("?", text)
 
 
+def utf8_text(text: str) -> str:
+    """Return `text` with what UTF-8 has no bytes for replaced by a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def count_field(frames: int) -> bytes:
     """Return the frame count as an attribute value, its end quote and spaces.
 

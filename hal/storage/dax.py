@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from hal.frames import FrameInfo, Pixels
 from hal.storage.description import FilmDescription
+from hal.storage.disk import film_bytes
 from hal.storage.writer import FrameWriter
 
 
@@ -46,11 +47,32 @@ class DaxWriter(FrameWriter):
     suffixes = (".dax", ".inf")
     dtypes: ClassVar[tuple[str, ...]] = ("uint16", "uint8")
 
+    @classmethod
+    def size_bytes(cls, shape: tuple[int, int], dtype: str, frames: int) -> int:
+        """Return how much room a film takes on a disk, to about 1 %."""
+        return film_bytes(shape, "uint16", frames)
+
     def _do_open(self) -> None:
         self._write_inf(0)
 
+    def _do_reopen(self) -> list[str]:
+        data, inf = self._files
+        changes: list[str] = []
+        height, width = self.description.shape
+        # Written from front to end: what is there of a frame are its first rows.
+        self._stored, rest = divmod(data.size, height * width * 2)
+        if rest:
+            data.cut(self._data_bytes())
+            changes.append(f"{rest} bytes of an unfinished frame removed")
+        text = inf_text(self.description, self._stored).encode("ascii")
+        if inf.read_at(0, len(text) + 1) != text:
+            self._write_inf(self._stored)
+            inf.cut(len(text))
+            changes.append("frame count corrected")
+        return changes
+
     def _do_append(self, pixels: Pixels, info: FrameInfo) -> None:
-        data, _ = self._outputs
+        data, _ = self._files
         data.write_at(self._data_bytes(), pixels.astype("<u2", copy=False).data)
         self._write_inf(self._stored + 1)
 
@@ -58,7 +80,7 @@ class DaxWriter(FrameWriter):
         pass  # the position of a frame follows from its number
 
     def _do_undo(self) -> None:
-        data, inf = self._outputs
+        data, inf = self._files
         # Cut first: a missing line end disturbs fewer readers than an empty line.
         inf.cut(len(inf_text(self.description, self._stored)))
         self._write_inf(self._stored)
@@ -69,5 +91,5 @@ class DaxWriter(FrameWriter):
         return self._stored * height * width * 2
 
     def _write_inf(self, frames: int) -> None:
-        _, inf = self._outputs
+        _, inf = self._files
         inf.write_at(0, inf_text(self.description, frames).encode("ascii"))

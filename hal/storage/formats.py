@@ -8,10 +8,11 @@ from hal.base import BadInput, did_you_mean
 from hal.storage.dax import DaxWriter
 from hal.storage.description import FilmDescription
 from hal.storage.ome_tiff import OmeTiffWriter
+from hal.storage.ome_zarr import OmeZarrWriter
 from hal.storage.writer import FrameWriter
 
 WRITERS: dict[str, type[FrameWriter]] = {
-    writer.format: writer for writer in (DaxWriter, OmeTiffWriter)
+    writer.format: writer for writer in (DaxWriter, OmeTiffWriter, OmeZarrWriter)
 }
 """Every format a film can be written in."""
 

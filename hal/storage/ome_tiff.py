@@ -14,14 +14,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from hal.base import StorageError
 from hal.frames import FrameInfo, Pixels
 from hal.storage._ome_xml import PIXEL_TYPES, count_field, ome_xml
+from hal.storage._tiff_chain import FIRST_LINK, HEADER_BYTES, aligned, read_chain
 from hal.storage.description import FilmDescription
 from hal.storage.writer import FrameWriter
-
-_FIRST_LINK = 8
-_HEADER_BYTES = 16
-_ALIGNMENT = 16
 
 _ASCII, _SHORT, _LONG, _RATIONAL, _LONG8 = 2, 3, 4, 5, 16
 _SAMPLE_FORMAT = {"u": 1, "i": 2, "f": 3}
@@ -46,9 +44,9 @@ class OmeTiffWriter(FrameWriter):
         super().__init__(base_path, description, overwrite=overwrite)
         self._xml = ome_xml(description, base_path.name)
         self._xml_bytes = len(self._xml.text(0)) + 1
-        self._end = _aligned(_HEADER_BYTES + self._xml_bytes)
+        self._end = aligned(HEADER_BYTES + self._xml_bytes)
         """Where the next frame goes."""
-        self._link = _FIRST_LINK
+        self._link = FIRST_LINK
         """Where the position of the next frame's directory goes."""
         self._before = (self._end, self._link)
         """Both, as they were before the last frame."""
@@ -57,38 +55,99 @@ class OmeTiffWriter(FrameWriter):
         self._little = self._dtype.newbyteorder("<")
 
     def _do_open(self) -> None:
+        self._files[0].write_at(0, self._head)
+
+    @property
+    def _head(self) -> bytes:
+        """All that stands before the first frame."""
         header = struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0)
-        xml = self._xml.text(0) + b"\0"
-        padding = bytes(self._end - _HEADER_BYTES - len(xml))
-        self._outputs[0].write_at(0, header, xml, padding)
+        return (header + self._xml.text(0) + b"\0").ljust(self._end, b"\0")
+
+    def _do_reopen(self) -> list[str]:
+        file = self._files[0]
+        chain = read_chain(file, self._frame_bytes)
+        if chain.frames:
+            self._stored, self._xml = chain.frames, chain.xml
+            self._xml_bytes = len(chain.xml.text(0)) + 1
+            self._end, self._link, self._before = chain.end, chain.link, chain.before
+        behind = file.size - self._end
+        if behind > aligned(self._frame_bytes) + aligned(len(self._directory())):
+            # Whole frames may be in there, that nothing leads to any more.
+            raise StorageError(
+                f"{self.files[0]}: is damaged behind frame {chain.frames}: "
+                f"{behind} bytes follow that are no frame; nothing was changed"
+            )
+        if not chain.frames and behind > 0 and not self._has_our_head():
+            raise StorageError(f"{self.files[0]}: begins otherwise than a film of ours")
+        changes: list[str] = []
+        if not chain.frames and not self._has_our_head():
+            self._do_open()
+            changes.append("beginning written again")
+        if behind >= self._frame_bytes:
+            # Written from front to end: its pixels are whole.
+            self._join(self._directory())
+            self._stored += 1
+            changes.append("last frame completed")
+        elif behind:
+            self._do_undo()
+            changes.append("an unfinished frame removed")
+        count = count_field(self._stored)
+        if file.read_at(self._count_at, len(count)) != count:
+            self._write_count(self._stored)
+            changes.append("frame count corrected")
+        if file.read_at(self._link, 8) != bytes(8):
+            file.write_at(self._link, bytes(8))
+            changes.append("end of the film marked")
+        return changes
+
+    def _has_our_head(self) -> bool:
+        there = self._files[0].read_at(0, self._end)
+        # But for the link to the first frame.
+        return [there[:FIRST_LINK], there[HEADER_BYTES:]] == [
+            self._head[:FIRST_LINK],
+            self._head[HEADER_BYTES:],
+        ]
 
     def _do_append(self, pixels: Pixels, info: FrameInfo) -> None:
-        file = self._outputs[0]
-        directory_at = _aligned(self._end + self._frame_bytes)
-        directory = self._directory()
-        padding = bytes(directory_at - self._end - self._frame_bytes)
-        tail = _aligned(len(directory)) - len(directory)
         data = pixels.astype(self._little, copy=False).data
-        file.write_at(self._end, data, padding + directory + bytes(tail))
+        directory = self._directory()
+        self._files[0].write_at(self._end, data, self._around(directory))
+        self._join(directory, is_there=True)
+
+    def _around(self, directory: bytes) -> bytes:
+        """Return a directory with the padding before and behind it."""
+        before = aligned(self._end + self._frame_bytes) - self._end - self._frame_bytes
+        behind = aligned(len(directory)) - len(directory)
+        return bytes(before) + directory + bytes(behind)
+
+    def _join(self, directory: bytes, *, is_there: bool = False) -> None:
+        """Make the pixels at `_end` a part of the film."""
+        file = self._files[0]
+        if not is_there:
+            file.write_at(self._end + self._frame_bytes, self._around(directory))
+        directory_at = aligned(self._end + self._frame_bytes)
         file.write_at(self._link, struct.pack("<Q", directory_at))
         self._write_count(self._stored + 1)
         self._before = (self._end, self._link)
         self._link = directory_at + len(directory) - 8
-        self._end = directory_at + len(directory) + tail
+        self._end = directory_at + aligned(len(directory))
 
     def _do_step_back(self) -> None:
         self._end, self._link = self._before
 
     def _do_undo(self) -> None:
-        file = self._outputs[0]
+        file = self._files[0]
         self._write_count(self._stored)
         # Unlink first: a link into what is cut off would make the file unreadable.
         file.write_at(self._link, bytes(8))
         file.cut(self._end)
 
     def _write_count(self, frames: int) -> None:
-        offset = _HEADER_BYTES + len(self._xml.before)
-        self._outputs[0].write_at(offset, count_field(frames))
+        self._files[0].write_at(self._count_at, count_field(frames))
+
+    @property
+    def _count_at(self) -> int:
+        return HEADER_BYTES + len(self._xml.before)
 
     def _directory(self) -> bytes:
         """Return the directory of the frame at `_end`, ending with an open link."""
@@ -107,7 +166,7 @@ class OmeTiffWriter(FrameWriter):
             _entry(339, _SHORT, struct.pack("<H", _SAMPLE_FORMAT[kind])),
         ]
         if not self._stored:
-            at = struct.pack("<Q", _HEADER_BYTES)
+            at = struct.pack("<Q", HEADER_BYTES)
             entries.insert(5, _entry(270, _ASCII, at, count=self._xml_bytes))
         if self.description.pixel_size_um is not None:
             per_cm = _rational(1e4 / self.description.pixel_size_um)
@@ -131,7 +190,3 @@ def _rational(value: float) -> bytes:
         denominator *= 10
     numerator = min(round(value * denominator), int(np.iinfo(np.uint32).max))
     return struct.pack("<II", numerator, denominator)
-
-
-def _aligned(offset: int) -> int:
-    return -(-offset // _ALIGNMENT) * _ALIGNMENT

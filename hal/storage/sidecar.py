@@ -44,7 +44,8 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
 
     run_id: str
     state: str
-    """`running` while it is, then `done`, `error` or `cancelled`."""
+    """`running` while it is, then `done`, `error` or `cancelled`; `interrupted`
+    after recovery, because everybody who could have ended it had been killed."""
     frames: int
     """Stored frames of the film; each camera's account is in `ledgers`."""
     started_wall_s: float
@@ -111,17 +112,22 @@ def write_sidecar(path: Path, sidecar: Sidecar) -> None:
     Raises:
         DiskFull, StorageError: It could not be written; what was there is unchanged.
     """
+    replace_sidecar(path, sidecar_xml(sidecar), sidecar.frames)
+
+
+def replace_sidecar(path: Path, document: bytes, frames: int) -> None:
+    """Write a sidecar as `write_sidecar` does; `frames` is for the error's text."""
     temporary = path.with_name(f".{path.name}.new")
     try:
         with temporary.open("wb") as file:
-            file.write(sidecar_xml(sidecar))
+            file.write(document)
             file.flush()
             # Else a power cut may leave the new name with nothing in it.
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as exc:
         temporary.unlink(missing_ok=True)
-        raise storage_error(exc, path, "write it", sidecar.frames) from exc
+        raise storage_error(exc, path, "write it", frames) from exc
 
 
 def _add_counts(parent: ET.Element, counts: LedgerCounts) -> None:

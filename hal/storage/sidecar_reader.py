@@ -40,6 +40,21 @@ def read_acquisition(path: Path) -> dict[str, str]:
     return {} if element is None else _flat(element)
 
 
+def with_end(path: Path, state: str, frames: int) -> bytes:
+    """Return the text of a sidecar that says another end, and is unchanged otherwise.
+
+    Raises:
+        BadInput: The file cannot be read, or is no settings file.
+    """
+    root = _read(path)
+    for name, text in (("state", state), ("number_frames", str(frames))):
+        element = root.find(f"{_ACQUISITION}/{name}")
+        if element is not None:
+            element.text = text
+    document: bytes = ET.tostring(root, encoding="ISO-8859-1", xml_declaration=True)
+    return document + b"\n"
+
+
 def _flat(element: ET.Element, prefix: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for child in element:
@@ -82,6 +97,8 @@ def _read(path: Path) -> ET.Element:
             file=str(path),
             line=exc.lineno,
         ) from exc
+    except (LookupError, ValueError) as exc:
+        raise BadInput(f"is in no encoding HAL knows: {exc}", file=str(path)) from exc
     root = builder.close()
     if root.tag != "settings":
         raise BadInput(

@@ -7,6 +7,8 @@ finds errors of writing, counting and format, not a medium that fails later.
 from __future__ import annotations
 
 import contextlib
+import json
+import math
 import struct
 from abc import ABC, abstractmethod
 from array import array
@@ -23,6 +25,7 @@ from hal.frames import Pixels
 from hal.storage.dax import DaxWriter
 from hal.storage.description import FilmDescription
 from hal.storage.ome_tiff import OmeTiffWriter
+from hal.storage.ome_zarr import OmeZarrWriter
 
 if TYPE_CHECKING:
     import tifffile
@@ -35,6 +38,9 @@ _GARBLED = (
 
 FULL_BELOW_BYTES = 2 * 10**9
 """Films up to this size are read back whole, of larger ones about this much."""
+
+
+_UNKNOWN = FilmDescription(camera="", shape=(1, 1))
 
 
 def frame_checksum(pixels: Pixels) -> int:
@@ -136,6 +142,16 @@ def verify(
     )
 
 
+def count_frames(files: tuple[Path, ...]) -> int:
+    """Return how many frames a film says it has, to a reader that knows only the file.
+
+    Raises:
+        StorageError: The film cannot be read at all.
+    """
+    with contextlib.ExitStack() as stack:
+        return _open_film(files, _UNKNOWN, stack).found
+
+
 def _positions(
     stored: int, description: FilmDescription, full_below_bytes: int
 ) -> list[int]:
@@ -209,6 +225,53 @@ class _TiffFilm(_Film):
         return self._pages[position].asarray()
 
 
+class _ZarrFilm(_Film):
+    """By the two documents of the folder and numpy: one plain file for each frame."""
+
+    def __init__(self, folder: Path, description: FilmDescription) -> None:
+        super().__init__(description)
+        group = json.loads((folder / "zarr.json").read_bytes())
+        image = group["attributes"]["ome"]
+        (multiscale,) = image["multiscales"]
+        (dataset,) = multiscale["datasets"]
+        self._folder = folder / dataset["path"]
+        array = json.loads((self._folder / "zarr.json").read_bytes())
+        self.found, height, width = array["shape"]
+        self._shape = (height, width)
+        self._dtype = np.dtype(array["data_type"]).newbyteorder("<")
+        wide = {"configuration": {"endian": "little"}}
+        codec = {"name": "bytes"} | (wide if self._dtype.itemsize > 1 else {})
+        # Anything else may mean other pixels to other readers, or nothing at all.
+        expected = {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": [self.found, height, width],
+            "data_type": array["data_type"],
+            "chunk_grid": {
+                "name": "regular",
+                "configuration": {"chunk_shape": [1, height, width]},
+            },
+            "chunk_key_encoding": {
+                "name": "default",
+                "configuration": {"separator": "/"},
+            },
+            "fill_value": 0,
+            "codecs": [codec],
+            "dimension_names": ["t", "y", "x"],
+            "attributes": {},
+        }
+        axes = [axis["name"] for axis in multiscale["axes"]]
+        kind = (group["zarr_format"], group["node_type"], image["version"], axes)
+        if array != expected or kind != (3, "group", "0.5", ["t", "y", "x"]):
+            raise ValueError("the array is not described as expected")
+
+    def _pixels(self, position: int) -> Pixels:
+        chunk = self._folder / "c" / str(position) / "0" / "0"
+        if chunk.stat().st_size != math.prod(self._shape) * self._dtype.itemsize:
+            raise ValueError("the chunk has another size than a frame")
+        return np.fromfile(chunk, self._dtype).reshape(self._shape)
+
+
 def _open_film(
     files: tuple[Path, ...], description: FilmDescription, stack: contextlib.ExitStack
 ) -> _Film:
@@ -216,6 +279,8 @@ def _open_film(
     try:
         if path.name.endswith(DaxWriter.suffixes[0]):
             return _DaxFilm(files, description)
+        if path.name.endswith(OmeZarrWriter.suffixes[0]):
+            return _ZarrFilm(path, description)
         if path.name.endswith(OmeTiffWriter.suffixes[0]):
             # Slow to import, and needed only now.
             import tifffile

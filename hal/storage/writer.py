@@ -11,8 +11,10 @@ import numpy as np
 
 from hal.base import BadInput, HalError, StateError, StorageError, get_logger
 from hal.frames import FrameInfo, Pixels
+from hal.storage._output import Output
 from hal.storage._output_file import OutputFile, storage_error
 from hal.storage.description import FilmDescription
+from hal.storage.disk import film_bytes
 
 
 class FrameWriter(ABC):
@@ -58,12 +60,9 @@ class FrameWriter(ABC):
             )
         self.description = description
         self._dtype = np.dtype(description.dtype)
-        self._outputs = tuple(
-            OutputFile(
-                base_path.with_name(base_path.name + suffix), overwrite=overwrite
-            )
-            for suffix in self.suffixes
-        )
+        self._files: tuple[OutputFile, ...] = ()
+        paths = [base_path.with_name(base_path.name + end) for end in self.suffixes]
+        self._outputs = self._make_outputs(paths, overwrite=overwrite)
         self._stored = 0
         self._is_open = False
         self._may_take_back = False
@@ -71,8 +70,18 @@ class FrameWriter(ABC):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files of the film, the one with the pixels first."""
+        """The files (or folder) of the film, the one with the pixels first."""
         return tuple(output.path for output in self._outputs)
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether all files have their names: not while they may replace others."""
+        return all(output.is_placed for output in self._outputs)
+
+    @classmethod
+    def size_bytes(cls, shape: tuple[int, int], dtype: str, frames: int) -> int:
+        """Return how much room a film takes on a disk, to about 1 %."""
+        return film_bytes(shape, dtype, frames)
 
     @property
     def stored(self) -> int:
@@ -86,7 +95,7 @@ class FrameWriter(ABC):
             OutputExists: One of them exists, and `overwrite` is not set.
             DiskFull, StorageError: They cannot be created; nothing is left behind.
         """
-        created: list[OutputFile] = []
+        created: list[Output] = []
         try:
             for output in self._outputs:
                 output.create()
@@ -99,6 +108,36 @@ class FrameWriter(ABC):
                 raise self._error(exc, "create it") from exc
             raise
         self._is_open = True
+
+    def reopen(self) -> str:
+        """Open what a killed writer left: whole frames stay, `append` goes on.
+
+        What an unfinished frame left is removed, and what tells readers the number of
+        frames is put right. Frames whose file was cut off or overwritten since are for
+        the verification to find; a file this writer cannot have left is not touched.
+
+        Returns:
+            What was changed, in words; empty if nothing had to be.
+
+        Raises:
+            StorageError: The file is missing or is no such film; nothing has changed.
+        """
+        opened: list[Output] = []
+        try:
+            for number, output in enumerate(self._outputs):
+                # Only pixels cannot be made again.
+                output.reopen(make=number > 0)
+                opened.append(output)
+            changes = self._do_reopen()
+        except (OSError, StorageError) as exc:
+            for output in opened:
+                output.close()
+            if isinstance(exc, OSError):
+                raise self._error(exc, "open it again") from exc
+            raise
+        self._is_open = True
+        self._may_take_back = self._stored > 0
+        return "; ".join(changes)
 
     def append(self, pixels: Pixels, info: FrameInfo) -> None:
         """Store one frame; when it returns, the frame is in the kernel's hands.
@@ -180,8 +219,7 @@ class FrameWriter(ABC):
             StorageError: The device did not take them.
         """
         try:
-            for output in self._outputs:
-                output.sync()
+            self._do_sync()
         except OSError as exc:
             raise self._error(exc, "bring it to the device") from exc
 
@@ -203,6 +241,31 @@ class FrameWriter(ABC):
                 failed = exc
         if failed is not None:
             raise self._error(failed, "close it") from failed
+
+    def leave(self) -> None:
+        """Close the files as they are, also those without a frame.
+
+        Raises:
+            StorageError: The system reported a late failure.
+        """
+        self._is_open = False
+        try:
+            for output in self._outputs:
+                output.close()
+        except OSError as exc:
+            raise self._error(exc, "close it") from exc
+
+    def remove_replacement(self) -> None:
+        """Remove what was to replace a film and never did; the writer is not open.
+
+        Raises:
+            StorageError: The system refused.
+        """
+        try:
+            for output in self._outputs:
+                output.remove_replacement()
+        except OSError as exc:
+            raise self._error(exc, "remove its replacement") from exc
 
     def abort(self) -> None:
         """Close whatever is open after a failure; what is stored stays readable.
@@ -236,9 +299,28 @@ class FrameWriter(ABC):
     def _error(self, exc: OSError, doing: str) -> StorageError:
         return storage_error(exc, self.files[0], doing, self._stored)
 
+    def _make_outputs(
+        self, paths: Sequence[Path], *, overwrite: bool
+    ) -> tuple[Output, ...]:
+        """Return what is written to; plain files unless a format says otherwise."""
+        self._files = tuple(OutputFile(path, overwrite=overwrite) for path in paths)
+        return self._files
+
+    def _do_sync(self) -> None:
+        """Have the device store all that was written; may raise OSError."""
+        for output in self._outputs:
+            output.sync()
+
     @abstractmethod
     def _do_open(self) -> None:
         """Write what stands before the first frame; may raise OSError."""
+
+    @abstractmethod
+    def _do_reopen(self) -> list[str]:
+        """Count the whole frames into `_stored`, remove what is left of another.
+
+        Returns what was changed; may raise OSError, or StorageError before any change.
+        """
 
     @abstractmethod
     def _do_append(self, pixels: Pixels, info: FrameInfo) -> None:
@@ -262,6 +344,8 @@ def store_frame(
     pixels: Pixels,
     info: FrameInfo,
     on_problem: Callable[[StorageError], None],
+    *,
+    before_placing: Callable[[], None] = lambda: None,
 ) -> None:
     """Store one frame of a film in all its formats, or in none.
 
@@ -270,6 +354,8 @@ def store_frame(
         pixels: The frame.
         info: What belongs to it.
         on_problem: Told of each format that has it and will not let it go.
+        before_placing: Called when all have it, before old files are replaced; what it
+            raises makes the frame not stored.
 
     Raises:
         DiskFull, StorageError: As `FrameWriter.append`, of the first that failed.
@@ -279,6 +365,7 @@ def store_frame(
         for writer in writers:
             writer.store(pixels, info)
             stored.append(writer)
+        before_placing()
         for writer in writers:
             writer.take_place()
     except BaseException:

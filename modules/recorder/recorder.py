@@ -109,6 +109,12 @@ class RecorderModule(Module):
             what="close files",
         )
 
+    def make_safe(self, *, hung: bool, is_free: bool) -> None:
+        """Store what ended cameras left in their rings, unless that is what hangs."""
+        recording = self._recording
+        if recording is not None and not hung:
+            recording.store_rest(LOST_DRAIN_S)
+
     def let_go(self) -> None:
         """Close all files, so that what was stored is whole and says how it ended."""
         recording, self._recording = self._recording, None

@@ -10,18 +10,21 @@ from typing import Final
 
 from hal.acquisition import RunState
 from hal.base import BadInput, Clock, ErrorRecord, StorageError, get_logger
-from hal.frames import FrameRings, LedgerCounts
+from hal.frames import FrameRing, FrameRings, LedgerCounts, LosslessReader
 from hal.kernel import versions
 from hal.messages import CameraArmed, FramesStored, OpenRecording, RecordingFinished
 from hal.storage import (
+    JOURNAL_SUFFIX,
+    CameraFilm,
     FilmDescription,
-    FrameWriter,
+    FilmNames,
+    JournalHead,
     Reservation,
     Sidecar,
     SpaceReserve,
     check_output,
-    film_bytes,
-    make_writer,
+    film_files,
+    film_stems,
     reserve_film,
     section,
     sidecar_xml,
@@ -45,6 +48,8 @@ class Recording:
         A recording that cannot be opened leaves nothing behind.
         The sidecar exists from the first stored frame on, and says `running` until the
         end has been written; a full disk has room for that.
+        From the first frame to that sidecar, a journal beside each camera's film says
+        what is stored: `resume` goes on after a SIGKILL, and `recover` ends the film.
     """
 
     def __init__(
@@ -106,20 +111,75 @@ class Recording:
             reservation = reserve_film(
                 folder,
                 {camera.camera: camera.extension for camera in request.cameras},
-                suffixes,
-                feeds=tuple(c.camera for c in request.cameras if c.source),
+                [*suffixes, JOURNAL_SUFFIX],
+                feeds=_feeds(request),
                 name=request.name,
                 overwrite=request.overwrite,
             )
             undo.callback(reservation.release)
             recording = cls(request, reservation, clock, source)
-            recording.tracks = tuple(
-                recording._make_track(camera, rings, tell, undo)
-                for camera in request.cameras
-            )
-            size = len(sidecar_xml(recording._sidecar(RunState.RUNNING)))
-            recording._reserve.take(size + _SIDECAR_GROWS)  # last: nothing undoes it
+            tracks: list[Track] = []
+            for camera in request.cameras:
+                ring = rings.get(camera.camera)
+                reader = ring.open_reader("recorder", from_start=True)
+                undo.callback(reader.close)
+                stem = reservation.names.base_path(camera.camera)
+                film = CameraFilm.create(stem, recording._head(camera))
+                undo.callback(film.discard)
+                tracks.append(recording._make_track(film, ring, reader, tell))
+            recording._begin(tracks)  # last: nothing undoes it
             undo.pop_all()
+        return recording
+
+    @classmethod
+    def resume(
+        cls,
+        request: OpenRecording,
+        base: str,
+        rings: FrameRings,
+        clock: Clock,
+        tell: Callable[[FramesStored], None],
+        source: str,
+    ) -> Recording:
+        """Go on with a film whose recorder was killed, where it had come to.
+
+        What is stored is acknowledged again when the tracks run. Frames that the rings
+        hold no more are gaps in the ledger.
+
+        Args:
+            request: As `open` got it.
+            base: Name of the film, as `open` chose it.
+            rings: Where the frames come.
+            clock: Whose time counts.
+            tell: Acknowledges stored frames.
+            source: The module whose errors these are.
+
+        Raises:
+            StorageError: The film is another one, is damaged, or its recorder lives;
+                what is there stays as it is, for `recover`.
+        """
+        stems = film_stems(
+            base,
+            {c.camera: c.extension for c in request.cameras},
+            feeds=_feeds(request),
+        )
+        names = FilmNames(request.directory, base, stems)
+        with contextlib.ExitStack() as undo:
+            reservation = Reservation(names, placed=True)
+            recording = cls(request, reservation, clock, source)
+            tracks: list[Track] = []
+            for camera in request.cameras:
+                ring = rings.get(camera.camera)
+                reader = ring.open_reader("recorder", take_over=True)
+                undo.callback(reader.close)
+                film = CameraFilm.reopen(names.base_path(camera.camera))
+                undo.callback(film.leave)
+                recording._continue(film)
+                tracks.append(recording._make_track(film, ring, reader, tell))
+            recording._begin(tracks)
+            undo.pop_all()
+        if any(track.film.stored for track in tracks):
+            recording._first_frame()
         return recording
 
     @property
@@ -130,10 +190,25 @@ class Recording:
     @property
     def files(self) -> tuple[str, ...]:
         """Full paths of all files, the sidecar last."""
+        names = self._reservation.names
         paths = [
-            path for track in self.tracks for w in track.writers for path in w.files
+            path
+            for camera in self._request.cameras
+            for path in film_files(
+                names.base_path(camera.camera), self._request.formats
+            )
         ]
-        return tuple(str(path) for path in [*paths, self._reservation.names.sidecar])
+        return tuple(str(path) for path in [*paths, names.sidecar])
+
+    def store_rest(self, stall_s: float) -> None:
+        """Wait until all that cameras which have ended left is stored.
+
+        Args:
+            stall_s: How long to wait without a frame being stored.
+        """
+        for track in self.tracks:
+            if track.is_ending:
+                track.wait_until_done(self._clock.monotonic_s(), stall_s)
 
     def finish(
         self, state: str, drain_s: float, should_stop: Callable[[], bool]
@@ -150,11 +225,13 @@ class Recording:
         counts = {track.camera: track.ledger.snapshot() for track in self.tracks}
         if not any(count.stored for count in counts.values()):
             self._reservation.release()
+            self._forget()
             return RecordingFinished((), counts, tuple(problems))
         with self._sidecar_lock:
             self._is_finished = True
             try:
                 self._write_sidecar(self._final(state, counts, problems))
+                self._forget()
             except StorageError as exc:
                 problems.append(ErrorRecord.from_exception(exc, self._source))
         present = tuple(file for file in self.files if Path(file).exists())
@@ -184,38 +261,58 @@ class Recording:
             except StorageError as exc:
                 log.warning("sidecar not written yet", why=str(exc))
 
+    def _begin(self, tracks: list[Track]) -> None:
+        """Take over the tracks, and hold room for their sidecar."""
+        self.tracks = tuple(tracks)
+        size = len(sidecar_xml(self._sidecar(RunState.RUNNING)))
+        self._reserve.take(size + _SIDECAR_GROWS)
+
+    def _continue(self, film: CameraFilm) -> None:
+        """Count time from when the film began.
+
+        Raises:
+            StorageError: It belongs to another run.
+        """
+        sidecar = film.head.sidecar
+        if sidecar.run_id != self.run_id:
+            raise StorageError(
+                f"{self.files[-1]}: is of run {sidecar.run_id}, not {self.run_id}"
+            )
+        self._started_s -= max(0.0, self._started_wall_s - sidecar.started_wall_s)
+        self._started_wall_s = sidecar.started_wall_s
+
+    def _forget(self) -> None:
+        """Remove the journals: sidecar and files say all, and agree."""
+        for track in self.tracks:
+            # One that hangs in a write still needs its journal.
+            if track.done.is_set():
+                track.film.forget()
+
     def _make_track(
         self,
-        camera: CameraArmed,
-        rings: FrameRings,
+        film: CameraFilm,
+        ring: FrameRing,
+        reader: LosslessReader,
         tell: Callable[[FramesStored], None],
-        undo: contextlib.ExitStack,
     ) -> Track:
-        ring = rings.get(camera.camera)
-        reader = ring.open_reader("recorder", from_start=True)
-        undo.callback(reader.close)
-        description = self._describe(camera)
-        writers: list[FrameWriter] = []
-        for name in self._request.formats:
-            writer = make_writer(
-                name,
-                self._reservation.names.base_path(camera.camera),
-                description,
-                overwrite=self._request.overwrite,
-            )
-            writer.open()
-            undo.callback(writer.abort)
-            writers.append(writer)
         return Track(
             self.run_id,
-            description,
+            film,
             ring,
             reader,
-            tuple(writers),
             clock=self._clock,
             tell=tell,
             first_frame=self._first_frame,
             source=self._source,
+        )
+
+    def _head(self, camera: CameraArmed) -> JournalHead:
+        return JournalHead(
+            base=self.base,
+            formats=self._request.formats,
+            overwrite=self._request.overwrite,
+            description=self._describe(camera),
+            sidecar=self._sidecar(RunState.RUNNING),
         )
 
     def _describe(self, camera: CameraArmed) -> FilmDescription:
@@ -246,12 +343,12 @@ class Recording:
 
     def _sidecar(self, state: str) -> Sidecar:
         counts = tuple(track.ledger.snapshot() for track in self.tracks)
-        feeds = {c.camera for c in self._request.cameras if c.source}
+        feeds = _feeds(self._request)
         software = versions()
         return Sidecar(
             run_id=self.run_id,
             state=state,
-            frames=min(c.stored for c in counts if c.camera not in feeds),
+            frames=min((c.stored for c in counts if c.camera not in feeds), default=0),
             started_wall_s=self._started_wall_s,
             duration_s=self._clock.monotonic_s() - self._started_s,
             simulated=self._simulated,
@@ -269,5 +366,11 @@ class Recording:
 
 def _needed_bytes(camera: CameraArmed, request: OpenRecording) -> int:
     shape = (camera.height, camera.width)
-    per_format = film_bytes(shape, camera.dtype, camera.frames or 0)
-    return per_format * len(request.formats)
+    return sum(
+        writer_class(name).size_bytes(shape, camera.dtype, camera.frames or 0)
+        for name in request.formats
+    )
+
+
+def _feeds(request: OpenRecording) -> tuple[str, ...]:
+    return tuple(camera.camera for camera in request.cameras if camera.source)

@@ -10,15 +10,7 @@ from hal.base import Clock, ErrorRecord, StorageError
 from hal.frames import Frame, FrameLedger, FrameRing, LosslessReader
 from hal.kernel import Loop
 from hal.messages import FramesStored
-from hal.storage import (
-    FilmDescription,
-    FrameChecksums,
-    FrameWriter,
-    Verification,
-    frame_checksum,
-    store_frame,
-    verify,
-)
+from hal.storage import CameraFilm, Verification, verify
 
 _POLL_S: Final = 0.2
 _REPORT_S: Final = 0.1
@@ -41,10 +33,9 @@ class Track:
     def __init__(
         self,
         run_id: str,
-        description: FilmDescription,
+        film: CameraFilm,
         ring: FrameRing,
         reader: LosslessReader,
-        writers: tuple[FrameWriter, ...],
         *,
         clock: Clock,
         tell: Callable[[FramesStored], None],
@@ -55,20 +46,23 @@ class Track:
 
         Args:
             run_id: For the acknowledgements.
-            description: The film of this camera.
+            film: Open; the frames that it has already are released unread.
             ring: Where the frames come.
             reader: The recorder's place in it; closed by this track.
-            writers: Open, one for each format.
             clock: Whose time counts.
             tell: Acknowledges stored frames.
             first_frame: Called when there is something to describe.
             source: The module whose errors these are.
         """
         self.run_id = run_id
-        self.description = description
-        self.writers = writers
+        self.film = film
+        description = film.head.description
+        self.camera = description.camera
         self.ledger = FrameLedger(description.camera, description.planned)
-        self.checksums = FrameChecksums()
+        for first, last in film.ranges():
+            for index in range(first, last + 1):
+                self.ledger.received(index)
+            self.ledger.stored(first, last + 1)
         self.done = threading.Event()
         """Set when all is stored and the files are closed, or nothing more will be."""
         self.problems: list[ErrorRecord] = []
@@ -83,11 +77,6 @@ class Track:
         self._next = 0
         self._last_report_s = clock.monotonic_s()
 
-    @property
-    def camera(self) -> str:
-        """Name of the camera."""
-        return self.description.camera
-
     def run(self, loop: Loop) -> None:
         """Store frames until the ring ends, or HAL stops while the camera goes on.
 
@@ -95,6 +84,7 @@ class Track:
             StorageError: A format could not store a frame; what was stored is readable.
         """
         try:
+            self._report_found()
             # A camera that has ended leaves a known rest, which is stored in any case.
             while not loop.stopping.is_set() or self._ring.ended:
                 loop.beat()
@@ -105,17 +95,20 @@ class Track:
                     break
                 if self._clock.monotonic_s() - self._last_report_s >= _REPORT_S:
                     self._report()
-            for writer in self.writers:
-                writer.finish()
+            self.film.finish()
         except BaseException as exc:
             self._note(exc)
             raise
         finally:
             self._reader.close()
-            for writer in self.writers:
-                writer.abort()
+            self.film.abort()
             self._report()
             self.done.set()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the camera has ended: what is in the ring is all there will be."""
+        return self._ring.ended
 
     def wait_until_done(self, give_up_s: float, stall_s: float) -> None:
         """Return once all is stored and closed, or will not be: a problem then.
@@ -147,15 +140,15 @@ class Track:
     def verify(self, should_stop: Callable[[], bool]) -> None:
         """Read all formats back; what is found wrong is a problem."""
         self.ledger.close()
-        if not len(self.checksums):
+        if not self.film.stored:
             return
         results: list[Verification] = []
-        for writer in self.writers:
+        for writer in self.film.writers:
             try:
                 result = verify(
                     writer.files,
-                    self.description,
-                    self.checksums,
+                    self.film.head.description,
+                    self.film.checksums,
                     should_stop=should_stop,
                 )
             except StorageError as exc:
@@ -169,24 +162,32 @@ class Track:
                 )
                 self._note(StorageError(text))
         wrong = {index for result in results for index in result.mismatched}
-        if len(results) == len(self.writers):
+        if len(results) == len(self.film.writers):
             checked = min(result.checked for result in results)
             self.ledger.verified(checked - len(wrong), sorted(wrong))
 
     def _store(self, frame: Frame) -> None:
         index = frame.info.index
+        if index <= self.film.was_last:
+            # Stored before the recorder was killed; it could not release it any more.
+            self._reader.release()
+            return
         self.ledger.received(index)
-        checksum = frame_checksum(frame.pixels)
-        store_frame(self.writers, frame.pixels, frame.info, self._note)
-        self.checksums.add(index, checksum)
+        self.film.store(frame.pixels, frame.info, self._note)
         self.ledger.stored(index)
         self._reader.release()
         if index != self._next:
             self._report()
             self._first = index
         self._next = index + 1
-        if len(self.checksums) == 1:
+        if self.film.stored == 1:
             self._first_frame()
+
+    def _report_found(self) -> None:
+        """Acknowledge what was stored before a restart: nobody may know it yet."""
+        for first, last in self.film.ranges():
+            self._tell(FramesStored(self.run_id, self.camera, first, last))
+            self._first = self._next = last + 1
 
     def _note(self, exc: BaseException) -> None:
         self.problems.append(ErrorRecord.from_exception(exc, self._source))

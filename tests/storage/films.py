@@ -8,9 +8,19 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 
 from hal.frames import FrameInfo
-from hal.storage import FilmDescription, FrameChecksums, FrameWriter, frame_checksum
+from hal.storage import (
+    CameraFilm,
+    FilmDescription,
+    FrameChecksums,
+    FrameWriter,
+    JournalHead,
+    Sidecar,
+    film_files,
+    frame_checksum,
+)
 from hal.storage import make_writer as make
 
 DESCRIPTION = FilmDescription(camera="camera1", shape=(6, 10), planned=5)
@@ -69,6 +79,53 @@ def checksums(film: FrameWriter, frames: int) -> FrameChecksums:
     return sums
 
 
+def head(
+    stem: Path, *formats: str, overwrite: bool = False, **more: Any
+) -> JournalHead:
+    """What the journal says first of a film with one camera."""
+    description = msgspec.structs.replace(DESCRIPTION, **more)
+    sidecar = Sidecar(
+        run_id=description.run_id,
+        state="running",
+        frames=0,
+        started_wall_s=1.0,
+        duration_s=0.0,
+        simulated=True,
+        software={"hal": "1"},
+        files=tuple(path.name for path in film_files(stem, formats)),
+    )
+    return JournalHead(
+        base=stem.name,
+        formats=formats,
+        overwrite=overwrite,
+        description=description,
+        sidecar=sidecar,
+    )
+
+
+def camera_film(stem: Path, *formats: str, **more: Any) -> CameraFilm:
+    """A film with its journal, open."""
+    return CameraFilm.create(stem, head(stem, *formats, **more))
+
+
+def store(film: CameraFilm, *indices: int) -> None:
+    description = film.head.description
+    for index in indices:
+        film.store(pixels(index, description), info(index, description), pytest.fail)
+
+
+def left_film(stem: Path, *formats: str, frames: int = 6, **more: Any) -> None:
+    """Leave a film as if its recorder had been killed after some frames."""
+    film = camera_film(stem, *formats, **more)
+    store(film, *range(frames))
+    film.leave()
+
+
+def found(stem: Path, format_name: str) -> list[Any]:
+    """All frames of a film, as a user's own script would read them."""
+    return read_files(format_name, film_files(stem, (format_name,)))
+
+
 def read(film: FrameWriter) -> list[Any]:
     """All frames, as a user's own script would read them."""
     return read_files(film.format, film.files)
@@ -81,11 +138,32 @@ def read_files(format_name: str, files: tuple[Path, ...]) -> list[Any]:
         frames = int(lines["number of frames"])
         data = np.fromfile(files[0], "<u2", count=frames * height * width)
         return list(data.reshape(frames, height, width))
+    if format_name == "ome-zarr":
+        # Not zarr itself, whose threads stay for good; see test_ome_zarr.py.
+        import tensorstore
+
+        place = {"driver": "file", "path": str(files[0] / "0")}
+        spec = {"driver": "zarr3", "kvstore": place}
+        return list(tensorstore.open(spec).result().read().result())
     import tifffile
 
     with tifffile.TiffFile(files[0]) as tiff:
         stack = tiff.series[0].asarray()
         return list(stack.reshape(-1, *stack.shape[-2:]))
+
+
+def contents(*films: FrameWriter) -> dict[Path, bytes]:
+    """Everything in the files of films, also where a film is a folder."""
+    paths = [path for film in films for path in film.files]
+    inner = [path for folder in paths for path in sorted(folder.rglob("*"))]
+    return {path: path.read_bytes() for path in [*paths, *inner] if path.is_file()}
+
+
+def pixel_file(film: FrameWriter, frame: int = 0) -> Path:
+    """The file that holds the pixels of a frame."""
+    if film.format == "ome-zarr":
+        return film.files[0] / "0" / "c" / str(frame) / "0" / "0"
+    return film.files[0]
 
 
 def tiff_chain(path: Path) -> int:

@@ -12,7 +12,9 @@ import pytest
 
 from hal.base import BadInput, DiskFull, OutputExists, StateError, StorageError
 from hal.storage import WRITERS, FrameWriter, store_frame
+from hal.storage._output import Output
 from hal.storage._output_file import OutputFile
+from hal.storage._output_folder import OutputFolder
 from tests.storage import films
 
 FORMATS = sorted(WRITERS)
@@ -45,6 +47,10 @@ class BrokenDisk:
             self._whole(output, offset, *chunks)
 
         return write_at
+
+
+def sizes_of(film: FrameWriter) -> dict[Path, int]:
+    return {path: len(content) for path, content in films.contents(film).items()}
 
 
 def test_a_film_reads_back_as_it_was_given(format_name: str, tmp_path: Path) -> None:
@@ -204,7 +210,7 @@ def test_a_failed_write_leaves_whole_frames_and_may_be_repeated(
     film = films.writer(format_name, tmp_path / "movie")
     film.open()
     films.append(film, 0, before)
-    sizes = [file.stat().st_size for file in film.files]
+    sizes = sizes_of(film)
     disk = BrokenDisk(film, monkeypatch)
     disk.writes_left = failing_write % (3 if format_name == "ome-tiff" else 2)
 
@@ -212,7 +218,7 @@ def test_a_failed_write_leaves_whole_frames_and_may_be_repeated(
         films.append(film, before, before + 1)
 
     assert film.stored == before
-    assert [file.stat().st_size for file in film.files] == sizes
+    assert sizes_of(film) == sizes
     if before:
         films.assert_holds(film, before)
     films.append(film, before, before + 3)
@@ -227,13 +233,13 @@ def test_a_frame_taken_back_leaves_the_files_as_they_were(
     film = films.writer(format_name, tmp_path / "movie")
     film.open()
     films.append(film, 0, before)
-    contents = [file.read_bytes() for file in film.files]
+    contents = films.contents(film)
 
     films.append(film, before, before + 1)
     film.take_back()
 
     assert film.stored == before
-    assert [file.read_bytes() for file in film.files] == contents
+    assert films.contents(film) == contents
     films.append(film, before, before + 3)
     film.finish()
     films.assert_holds(film, before + 3)
@@ -262,8 +268,8 @@ def test_a_film_is_readable_at_every_moment_of_taking_back(
     films.append(film, 0, before + 1)
     moments: list[int] = []
 
-    def look_after(name: str) -> None:
-        whole = getattr(OutputFile, name)
+    def look_after(name: str, output: type = OutputFile) -> None:
+        whole = getattr(output, name)
 
         def look(*arguments: Any) -> None:
             whole(*arguments)
@@ -275,14 +281,15 @@ def test_a_film_is_readable_at_every_moment_of_taking_back(
                 assert films.tiff_chain(film.files[0]) in (before, before + 1)
             moments.append(len(found))
 
-        monkeypatch.setattr(OutputFile, name, look)
+        monkeypatch.setattr(output, name, look)
 
     look_after("write_at")
     look_after("cut")
+    look_after("remove", OutputFolder)
     film.take_back()
     film.finish()
 
-    assert len(moments) == 3
+    assert len(moments) == (2 if format_name == "ome-zarr" else 3)
     assert moments[-1] == before
 
 
@@ -340,7 +347,15 @@ def test_a_frame_that_cannot_be_taken_back_is_written_over(
     films.assert_holds(film, 5)
 
 
-@pytest.mark.parametrize("names", [("dax", "ome-tiff"), ("ome-tiff", "dax")])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("dax", "ome-tiff"),
+        ("ome-tiff", "dax"),
+        ("dax", "ome-zarr"),
+        ("ome-zarr", "ome-tiff"),
+    ],
+)
 @pytest.mark.parametrize("before", [0, 1, 9])
 def test_all_formats_store_a_frame_or_none(
     names: tuple[str, ...],
@@ -358,16 +373,16 @@ def test_all_formats_store_a_frame_or_none(
         film.open()
     for index in range(before):
         store(index)
-    contents = [file.read_bytes() for film in several for file in film.files]
+    contents = films.contents(*several)
     disk = BrokenDisk(several[1], monkeypatch)
     # The second format is reached after the two or three writes of the first.
-    disk.writes_left = 2 if names[0] == "dax" else 3
+    disk.writes_left = 3 if names[0] == "ome-tiff" else 2
 
     with pytest.raises(DiskFull, match=f"movie.*{before} frames are stored") as caught:
         store(before)
 
     assert str(several[1].files[0]) in caught.value.text
-    assert [file.read_bytes() for film in several for file in film.files] == contents
+    assert films.contents(*several) == contents
     store(before)
     for film in several:
         film.finish()
@@ -405,7 +420,7 @@ def test_an_old_film_that_cannot_be_replaced_stays(
     def refuse(_output: OutputFile) -> None:
         raise OSError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(OutputFile, "take_place", refuse)
+    monkeypatch.setattr(type(new._outputs[0]), "take_place", refuse)
     with pytest.raises(StorageError, match="old film: Permission denied; 0 frames"):
         films.append(new, 0, 1)
     assert new.stored == 0
@@ -511,14 +526,15 @@ def test_a_failure_to_close_is_reported_once_all_is_closed(
     film.open()
     films.append(film, 0, 2)
     closed = []
-    close = OutputFile.close
+    output_class = type(film._outputs[0])
+    close = output_class.close
 
-    def closes_late(output: OutputFile) -> None:
+    def closes_late(output: Output) -> None:
         close(output)
         closed.append(output.path)
         raise OSError(errno.EIO, "late failure")
 
-    monkeypatch.setattr(OutputFile, "close", closes_late)
+    monkeypatch.setattr(output_class, "close", closes_late)
     with pytest.raises(StorageError, match="close it: late failure"):
         film.finish()
     film.abort()
@@ -528,7 +544,9 @@ def test_a_failure_to_close_is_reported_once_all_is_closed(
 
 
 def test_an_unknown_format_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"'dx': expected one of dax, ome-tiff"):
+    with pytest.raises(
+        BadInput, match=r"'dx': expected one of dax, ome-tiff, ome-zarr"
+    ):
         films.writer("dx", tmp_path / "movie")
 
 

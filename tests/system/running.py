@@ -121,7 +121,7 @@ class Hal:
 
     def command(self, *arguments: str | Path) -> list[str]:
         texts = [str(argument) for argument in arguments]
-        is_run = not texts or texts[0] not in ("check", "devices")
+        is_run = not texts or texts[0] not in ("check", "devices", "recover")
         if is_run and "--log-dir" not in texts and texts != ["--help"]:
             texts += ["--log-dir", str(self.logs)]
         return [*self.before, sys.executable, str(ROOT / "hal.py"), *texts]

@@ -12,7 +12,9 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import ome_types
 import pytest
+import tensorstore
 import tifffile
+import yaozarrs
 
 from tests.system.running import DEMO, SIM, SMALL, tree
 
@@ -30,6 +32,24 @@ REPORT = {
 
 def sidecar(path: Path) -> ET.Element:
     return ET.parse(path).getroot()
+
+
+def test_a_film_in_ome_zarr_is_a_folder_that_zarr_readers_open(hal, films):
+    done = hal.run(
+        *(SIM, "--film", "12", "--output", films, "--json", *SMALL),
+        *("--format", "ome-zarr"),
+    )
+
+    assert done.code == 0, done.stderr
+    folder = films / "movie_0001.ome.zarr"
+    assert done.json["files"] == [str(folder), str(films / "movie_0001.xml")]
+    assert done.json["frames"]["camera1"]["verified"] == 12
+    assert sorted(films.iterdir()) == [folder, films / "movie_0001.xml"]
+    yaozarrs.validate_zarr_store(str(folder))
+    place = {"driver": "file", "path": str(folder / "0")}
+    array = tensorstore.open({"driver": "zarr3", "kvstore": place}).result()
+    assert array.shape == (12, 64, 64)
+    assert array[:, 0, 0].read().result().tolist() == [*range(12)]
 
 
 def test_a_film_in_both_formats_is_what_every_reader_says_it_is(hal, films):

@@ -13,7 +13,12 @@ import pytest
 from hal import __version__
 from tests.system.running import DEMO, ROOT, SIM
 
-COMMANDS = [["--help"], ["check", "--help"], ["devices", "--help"]]
+COMMANDS = [
+    ["--help"],
+    ["check", "--help"],
+    ["devices", "--help"],
+    ["recover", "--help"],
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -58,10 +63,12 @@ def test_the_examples_of_help_work_as_they_stand(hal, tmp_path):
     assert len(wanted) >= 8
     (tmp_path / "my_microscope.xml").write_text(DEMO.read_text())
     (tmp_path / "xml_configs").symlink_to(ROOT / "xml_configs")
+    (tmp_path / "data").mkdir()
     for example in wanted:
         # 100 frames of 50 ms and runs without an end are shown, but too long for here.
         words = ["3" if word == "100" else word for word in example]
-        if words[0] not in ("check", "devices") and "--film" not in words:
+        is_run = words[0] not in ("check", "devices", "recover")
+        if is_run and "--film" not in words:
             words = ["check", *words]
         done = hal.run(*words)
         assert done.code == 0, (example, done.stderr)
