@@ -85,7 +85,7 @@ class FrameRing:
             OSError, OverflowError: The machine has not that much memory.
         """
         memory = RingMemory.create(name, shape, np.dtype(dtype), slots)
-        self._use(memory, clock, self.admit)
+        self._use(memory, clock, None)
 
     @classmethod
     def attach(
@@ -105,7 +105,7 @@ class FrameRing:
         return ring
 
     def _use(
-        self, memory: RingMemory, clock: Clock | None, admission: Admission
+        self, memory: RingMemory, clock: Clock | None, admission: Admission | None
     ) -> None:
         self.handle = memory.handle
         """For `attach`."""
@@ -115,7 +115,7 @@ class FrameRing:
         self.slots = memory.slots
         self._clock: Clock = SystemClock() if clock is None else clock
         self._memory = memory
-        self._admission = admission
+        self._admission = admission  # none where the ring was created
         self._reserved: Pixels | None = None
 
     @property
@@ -283,7 +283,8 @@ class FrameRing:
             StateError: The name is taken, the first frame is gone already, or the ring
                 has no place left.
         """
-        place = self._admission(
+        admission = self._admission or self.admit
+        place = admission(
             name, lossless=lossless, from_start=from_start, take_over=take_over
         )
         kind = LosslessReader if lossless else LatestReader

@@ -163,6 +163,10 @@ class OwnRings(FrameRings):
         """End the ring of that name, if there is one, and forget it."""
         with self._lock:
             ring = self._rings.pop(name, None)
+            for process, written in self._writers.items():
+                self._writers[process] = [r for r in written if r is not ring]
+            for process, read in self._readers.items():
+                self._readers[process] = [r for r in read if r[0] is not ring]
         if ring is not None:
             ring.end()
             ring.close()

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = Path(__file__).resolve().parent / "plugins"
 SIM = ROOT / "xml_configs" / "sim_headless.xml"
@@ -93,6 +95,24 @@ class Running:
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
         self.process.send_signal(number)
+
+    def modules(self) -> dict[str, psutil.Process]:
+        """Return the processes of modules, by the name they have in lists."""
+        found = {}
+        for process in psutil.Process(self.process.pid).children():
+            named = [word for word in process.cmdline() if word.startswith("hal:")]
+            found.update({word.removeprefix("hal:"): process for word in named})
+        return found
+
+    def kill_all(self) -> None:
+        """Kill HAL and all processes of its modules at once."""
+        modules = self.modules().values()
+        self.process.kill()
+        for module in modules:
+            module.kill()
+        self.process.wait(10.0)
+        _gone, alive = psutil.wait_procs(modules, 10.0)
+        assert not alive
 
     def end(self, timeout_s: float) -> Ended:
         """Return what it left, once it has ended by itself."""

@@ -54,15 +54,6 @@ def stored(hal: Hal) -> int:
     )
 
 
-def children(running: Running) -> dict[str, psutil.Process]:
-    """Return the processes of modules, by name."""
-    found = {}
-    for process in psutil.Process(running.process.pid).children():
-        named = [word for word in process.cmdline() if word.startswith("hal:")]
-        found.update({word.removeprefix("hal:"): process for word in named})
-    return found
-
-
 def indices(films: Path) -> dict[str, list[int]]:
     """Return the index in each frame of each file, by readers that are not ours."""
     dax = np.fromfile(films / "m.dax", "<u2").reshape(-1, SIDE, SIDE)
@@ -111,7 +102,7 @@ def rings_of(processes: list[psutil.Process]) -> list[psutil.Process]:
 def kill_during_a_film(hal: Hal, films: Path, victim: str, frames: int) -> None:
     running = start_film(hal, films)
     running.wait_for(lambda: stored(hal) >= frames, f"{frames} frames are stored")
-    found = children(running)
+    found = running.modules()
     everybody = [psutil.Process(running.process.pid), *found.values()]
     said = stored(hal)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +32,7 @@ def kill_a_film(hal: Hal, films: Path) -> None:
         lambda: dax.exists() and dax.stat().st_size > 30 * FRAME_BYTES,
         "30 frames are stored",
     )
-    running.process.send_signal(signal.SIGKILL)
-    running.process.wait(10.0)
+    running.kill_all()
 
 
 def first_pixels(films: Path) -> list[list[int]]:

@@ -37,6 +37,7 @@ def run(*arguments: str | Path, code: int = 0) -> str:
     return done.stdout if code == 0 else done.stderr
 
 
+@pytest.mark.slow
 def test_a_quick_run_measures_every_size_format_and_place(tmp_path: Path) -> None:
     folders = ("--memory", tmp_path, "--disk", tmp_path)
     (text,) = run("--quick", "--json", *folders).splitlines()

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "bench_isolation.py"
 LINES = [
     ("round_trip", "asked from outside", "<= 6"),
@@ -18,6 +20,7 @@ LINES = [
 ]
 
 
+@pytest.mark.slow
 def test_a_quick_run_measures_every_part() -> None:
     done = subprocess.run(
         [sys.executable, SCRIPT, "--quick", "--json"],

@@ -47,6 +47,7 @@ def run(*arguments: str, code: int = 0) -> str:
     return done.stdout if code == 0 else done.stderr
 
 
+@pytest.mark.slow
 def test_a_quick_run_names_every_budget_and_measures_every_part():
     (text,) = run("--quick", "--json").splitlines()
 
