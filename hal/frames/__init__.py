@@ -1,6 +1,6 @@
 """Data plane: frames, the rings they travel through, and the account of them."""
 
-from hal.frames._memory import Place, RingHandle
+from hal.frames._memory import MIN_SLOTS, Place, RingHandle
 from hal.frames.frame import Frame, FrameInfo, Pixels
 from hal.frames.ledger import FrameLedger, LedgerCounts
 from hal.frames.readers import LatestReader, LosslessReader, Newest
@@ -9,6 +9,7 @@ from hal.frames.rings import KEEP_S, FrameRings, OwnRings
 
 __all__ = [
     "KEEP_S",
+    "MIN_SLOTS",
     "Admission",
     "Frame",
     "FrameInfo",

@@ -303,16 +303,18 @@ class RingMemory:
         """Keep a dead reader's frames for its successor."""
         self._words[_entry(index) + _PARKED_NS] = until_ns
 
-    def in_the_way(self, now_ns: int) -> list[int]:
-        """Return the readers whose unreleased frames fill the ring."""
-        published = self.published
+    def lossless(self, now_ns: int) -> list[int]:
+        """Return the lossless readers, without those that have been dead for long."""
         return [
             index
             for index, kind in self.entries()
-            if kind == LOSSLESS
-            and published - self.position(index) >= self.slots
-            and not 0 < self.parked_until_ns(index) < now_ns
+            if kind == LOSSLESS and not 0 < self.parked_until_ns(index) < now_ns
         ]
+
+    def in_the_way(self, now_ns: int) -> list[int]:
+        """Return those whose unreleased frames fill the ring."""
+        latest = self.published - self.slots
+        return [i for i in self.lossless(now_ns) if self.position(i) <= latest]
 
 
 def _entry(index: int) -> int:

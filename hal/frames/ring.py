@@ -139,6 +139,11 @@ class FrameRing:
         return self._memory.error if self._memory.ended else None
 
     @property
+    def is_awaited(self) -> bool:
+        """Whether a lossless reader is there, or may come back from the dead."""
+        return bool(self._memory.lossless(self._now_ns()))
+
+    @property
     def readers(self) -> tuple[ReaderState, ...]:
         """All open readers, in the order of their places."""
         memory = self._memory
@@ -240,7 +245,10 @@ class FrameRing:
         return Lag(memory.name_of(slowest), behind)
 
     def _in_the_way(self) -> list[int]:
-        return self._memory.in_the_way(int(self._clock.monotonic_s() * _NS))
+        return self._memory.in_the_way(self._now_ns())
+
+    def _now_ns(self) -> int:
+        return int(self._clock.monotonic_s() * _NS)
 
     # -- reading ------------------------------------------------------------------
 

@@ -59,9 +59,10 @@ class FrameRings(ABC):
 
     @abstractmethod
     def remove(self, name: str) -> None:
-        """End the ring of that name, if there is one, and forget it.
+        """End the ring of that name, if there is one.
 
-        Its memory returns when the last reader has closed and let go of its frames.
+        It is found, and its memory counted, until its last lossless reader has closed,
+        or died for good; the name may be used again at once.
         """
 
 
@@ -82,6 +83,7 @@ class OwnRings(FrameRings):
         self._clock = clock
         self._lock = threading.Lock()
         self._rings: dict[str, FrameRing] = {}
+        self._removed: list[FrameRing] = []
         # What each other process has to do with which ring.
         self._writers: dict[str, list[FrameRing]] = {}
         self._readers: dict[str, list[tuple[FrameRing, Place]]] = {}
@@ -152,7 +154,9 @@ class OwnRings(FrameRings):
     def get(self, name: str) -> FrameRing:
         """Return the ring of that name."""
         with self._lock:
-            ring = self._rings.get(name)
+            self._forget_removed()
+            removed = (ring for ring in self._removed if ring.name == name)
+            ring = self._rings.get(name) or next(removed, None)
             if ring is None:
                 raise StateError(
                     f"there is no ring '{name}'; there are: {one_of(self._rings)}"
@@ -160,16 +164,13 @@ class OwnRings(FrameRings):
             return ring
 
     def remove(self, name: str) -> None:
-        """End the ring of that name, if there is one, and forget it."""
+        """End the ring of that name, if there is one."""
         with self._lock:
             ring = self._rings.pop(name, None)
-            for process, written in self._writers.items():
-                self._writers[process] = [r for r in written if r is not ring]
-            for process, read in self._readers.items():
-                self._readers[process] = [r for r in read if r[0] is not ring]
-        if ring is not None:
-            ring.end()
-            ring.close()
+            if ring is not None:
+                ring.end()
+                self._removed.append(ring)
+            self._forget_removed()
 
     # -- other processes ----------------------------------------------------------
 
@@ -180,7 +181,7 @@ class OwnRings(FrameRings):
             StateError: It was removed.
         """
         with self._lock:
-            for ring in self._rings.values():
+            for ring in (*self._rings.values(), *self._removed):
                 if ring.handle.memory == memory:
                     return ring
         raise StateError("the ring is gone: it was removed, or another one has come")
@@ -206,7 +207,19 @@ class OwnRings(FrameRings):
             ring.bury_reader(place, KEEP_S)
 
     def _used_bytes(self) -> int:
-        return sum(ring.nbytes for ring in self._rings.values())
+        self._forget_removed()
+        rings = (*self._rings.values(), *self._removed)
+        return sum(ring.nbytes for ring in rings)
+
+    def _forget_removed(self) -> None:
+        """Let go of rings that were removed and that nobody needs any more."""
+        for ring in [ring for ring in self._removed if not ring.is_awaited]:
+            self._removed.remove(ring)
+            for process, written in self._writers.items():
+                self._writers[process] = [r for r in written if r is not ring]
+            for process, read in self._readers.items():
+                self._readers[process] = [r for r in read if r[0] is not ring]
+            ring.close()
 
 
 def _mb(size: int) -> str:

@@ -100,9 +100,13 @@ class Supervisor:
         """
         self._tell(self._close_empty_seats)
         self._has_ended = True
+        looked = threading.Event()
+        # Only then is it known of all that was given up whether a call hangs in it.
+        self._tell(looked.set)
         self._tell(self._end_if_free)
+        self._context.clock.wait(looked, 1.0)
         if not self._is_haunted():
-            self._thread.join(2.0)
+            self._thread.join(1.0)
 
     def _end_if_free(self) -> None:
         if self._has_ended and not self._is_haunted():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -38,7 +39,7 @@ def film_files(stem: Path, formats: Sequence[str]) -> tuple[Path, ...]:
 class CameraFilm:
     """Stores frames in every format of a film, each noted in the journal before.
 
-    Runs on: one thread at a time.
+    Runs on: one thread at a time; `sync` any.
 
     Guarantees:
         A frame is in all formats and in the journal, or in none of them.
@@ -57,6 +58,9 @@ class CameraFilm:
         self.writers = writers
         self.checksums = FrameChecksums()
         self._journal = journal
+        # Files must not be closed while the device is being asked to store them.
+        self._sync_lock = threading.Lock()
+        self._is_open = True
         for record in records:
             self.checksums.add(record.frame, record.checksum)
         self.was_last = records[-1].frame if records else -1
@@ -176,17 +180,37 @@ class CameraFilm:
                 found.append((index, index))
         return found
 
-    def finish(self) -> None:
-        """Close the files, complete; the journal stays until `forget`.
+    def sync(self) -> None:
+        """Return when all frames stored so far survive a power cut; may take seconds.
+
+        Does nothing once the film is closed.
 
         Raises:
-            StorageError: The system reported a late failure.
+            StorageError: The device did not take them.
         """
-        for writer in self.writers:
-            writer.finish()
+        with self._sync_lock:
+            # With one frame stored, files may just be taking their place.
+            if self._is_open and self.stored > 1:
+                self._sync()
+
+    def finish(self) -> None:
+        """Close the files, complete and on the device; the journal stays.
+
+        Raises:
+            StorageError: The device did not take them, or the system reported another
+                late failure.
+        """
+        self._close()
+        try:
+            if self.stored:
+                self._sync()
+        finally:
+            for writer in self.writers:
+                writer.finish()
 
     def abort(self) -> None:
         """Close the files after a failure; what is stored stays readable."""
+        self._close()
         for writer in self.writers:
             writer.abort()
 
@@ -197,6 +221,7 @@ class CameraFilm:
 
     def leave(self) -> None:
         """Close everything as it is, for somebody else to `reopen`; never raises."""
+        self._close()
         for writer in self.writers:
             _leave(writer)
         self._journal.close()
@@ -210,6 +235,15 @@ class CameraFilm:
             self._journal.remove()
         except StorageError as exc:
             log.warning("journal not removed", why=exc.text)
+
+    def _sync(self) -> None:
+        for writer in self.writers:
+            writer.sync()
+        self._journal.sync()
+
+    def _close(self) -> None:
+        with self._sync_lock:
+            self._is_open = False
 
 
 def _writers(stem: Path, head: JournalHead) -> tuple[FrameWriter, ...]:

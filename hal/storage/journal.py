@@ -158,6 +158,18 @@ class FrameJournal:
             ) from exc
         self._count += 1
 
+    def sync(self) -> None:
+        """Return when the device has all records.
+
+        Raises:
+            StorageError: It did not take them.
+        """
+        try:
+            self._output.sync()
+        except OSError as exc:
+            doing = "bring it to the device"
+            raise storage_error(exc, self.path, doing, self._count) from exc
+
     def cut(self, frames: int) -> None:
         """Forget all but the first frames: the next record takes their place.
 

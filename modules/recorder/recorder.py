@@ -22,6 +22,8 @@ from modules.recorder.track import Track
 
 STALL_S: Final = 60.0
 """So long a single write may take before the recorder counts as hung."""
+DEVICE_STALL_S: Final = 300.0
+"""So long a device may take to store what was written to it."""
 LOST_DRAIN_S: Final = 5.0
 """How long the frames of a run that nobody conducts any more are waited for."""
 
@@ -130,6 +132,9 @@ class RecorderModule(Module):
                 what=f"record {track.camera}",
                 on_end=partial(self._track_ended, track),
             )
+        self.run_loop(
+            recording.keep_durable, stall_s=DEVICE_STALL_S, what="bring to the device"
+        )
         return RecordingOpened(recording.base, recording.files)
 
     def _tell(self, batch: FramesStored) -> None:

@@ -9,9 +9,22 @@ from pathlib import Path
 from typing import Final
 
 from hal.acquisition import RunState
-from hal.base import BadInput, Clock, ErrorRecord, StorageError, get_logger
-from hal.frames import FrameRing, FrameRings, LedgerCounts, LosslessReader
-from hal.kernel import versions
+from hal.base import (
+    BadInput,
+    Clock,
+    ErrorRecord,
+    StateError,
+    StorageError,
+    get_logger,
+)
+from hal.frames import (
+    MIN_SLOTS,
+    FrameRing,
+    FrameRings,
+    LedgerCounts,
+    LosslessReader,
+)
+from hal.kernel import Loop, versions
 from hal.messages import CameraArmed, FramesStored, OpenRecording, RecordingFinished
 from hal.storage import (
     JOURNAL_SUFFIX,
@@ -35,6 +48,9 @@ from modules.recorder.track import Track
 
 log = get_logger(module="recorder")
 
+DURABLE_S: Final = 10.0
+"""What is stored survives a power cut after so long."""
+_POLL_S: Final = 0.2
 _SIDECAR_GROWS: Final = 32 * 2**10
 """So much longer the sidecar may be at the end than at the beginning."""
 
@@ -71,6 +87,8 @@ class Recording:
         self._sidecar_lock = threading.Lock()
         self._reserve = SpaceReserve(reservation.names.sidecar.parent)
         self._is_finished = False
+        self._stored = threading.Event()
+        """Set when nothing more is stored."""
 
     @classmethod
     def open(
@@ -169,7 +187,7 @@ class Recording:
             recording = cls(request, reservation, clock, source)
             tracks: list[Track] = []
             for camera in request.cameras:
-                ring = rings.get(camera.camera)
+                ring = _rest(rings, camera.camera)
                 reader = ring.open_reader("recorder", take_over=True)
                 undo.callback(reader.close)
                 film = CameraFilm.reopen(names.base_path(camera.camera))
@@ -200,6 +218,23 @@ class Recording:
         ]
         return tuple(str(path) for path in [*paths, names.sidecar])
 
+    def keep_durable(self, loop: Loop) -> None:
+        """Have the device store what is there, every `DURABLE_S`.
+
+        A power cut costs no more than that.
+
+        Runs on: a loop of its own, because a device may take seconds.
+        """
+        due_s = self._clock.monotonic_s() + DURABLE_S
+        while not self._clock.wait(self._stored, _POLL_S):
+            loop.beat()
+            if loop.stopping.is_set():
+                return
+            if self._clock.monotonic_s() >= due_s:
+                for track in self.tracks:
+                    track.bring_to_device()
+                due_s = self._clock.monotonic_s() + DURABLE_S
+
     def store_rest(self, stall_s: float) -> None:
         """Wait until all that cameras which have ended left is stored.
 
@@ -220,6 +255,7 @@ class Recording:
                 track.wait_until_done(give_up_s, drain_s)
                 track.verify(should_stop)
         finally:
+            self._stored.set()
             self._reserve.release()
         problems = [problem for track in self.tracks for problem in track.problems]
         counts = {track.camera: track.ledger.snapshot() for track in self.tracks}
@@ -370,6 +406,17 @@ def _needed_bytes(camera: CameraArmed, request: OpenRecording) -> int:
         writer_class(name).size_bytes(shape, camera.dtype, camera.frames or 0)
         for name in request.formats
     )
+
+
+def _rest(rings: FrameRings, camera: str) -> FrameRing:
+    """Return the ring that the dead recorder read."""
+    try:
+        return rings.get(camera)
+    except StateError:
+        # It is kept as long as anything in it is to be read: nothing is.
+        empty = FrameRing(camera, (1, 1), "uint8", MIN_SLOTS)
+        empty.end()
+        return empty
 
 
 def _feeds(request: OpenRecording) -> tuple[str, ...]:

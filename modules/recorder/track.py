@@ -133,6 +133,14 @@ class Track:
                 self._note(StorageError(f"{self.camera}: {why}"))
                 return
 
+    def bring_to_device(self) -> None:
+        """Have what is stored survive a power cut; a problem if not. Any thread."""
+        try:
+            self.film.sync()
+        except StorageError as exc:
+            if not self.problems:  # else it is one more sign of the same
+                self._note(exc)
+
     def give_up(self) -> None:
         """Let go of the ring: its end will not come."""
         self._reader.close()

@@ -283,3 +283,34 @@ def test_a_ring_is_found_by_its_memory_until_it_is_removed() -> None:
 def take_all(ring: FrameRing) -> list[int]:
     with ring.open_reader("all") as reader:
         return [take(reader) for _ in range(reader.behind)]
+
+
+def test_a_removed_ring_is_kept_for_who_still_reads_it() -> None:
+    rings = OwnRings(2**20)
+    ring = rings.create("camera1", SHAPE, "uint16", slots=3)
+    place = ring.admit("recorder", lossless=True)
+    assert put(ring, 0)
+
+    rings.remove("camera1")
+    ring.bury_reader(place, keep_s=60.0)
+
+    assert rings.get("camera1") is ring is rings.find(ring.handle.memory)
+    assert rings.used_bytes == ring.nbytes
+    successor = rings.get("camera1").open_reader("recorder", take_over=True)
+    assert take(successor) == 0
+    assert successor.at_end
+    successor.close()
+    assert rings.used_bytes == 0
+    with pytest.raises(StateError, match="there is no ring 'camera1'"):
+        rings.get("camera1")
+
+
+def test_the_name_of_a_removed_ring_can_be_used_again_at_once() -> None:
+    rings = OwnRings(2**20)
+    old = rings.create("camera1", SHAPE, "uint16", slots=3)
+    with old.open_reader("recorder"):
+        rings.remove("camera1")
+        new = rings.create("camera1", SHAPE, "uint16", slots=3)
+
+        assert rings.get("camera1") is new
+        assert rings.find(old.handle.memory) is old

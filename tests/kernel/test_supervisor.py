@@ -10,7 +10,7 @@ from typing import Any
 import pykka
 import pytest
 
-from hal.base import DeviceError, ModuleState
+from hal.base import DeviceError, ErrorRecord, ModuleState
 from hal.kernel import (
     CommitParameters,
     How,
@@ -664,6 +664,28 @@ def test_a_stop_while_an_end_hangs_is_in_time(
     assert at_it.wait(20.0)
 
     stop_in_time(system)
+
+
+def test_a_module_given_up_just_before_the_stop_does_not_keep_the_supervisor(
+    system: System, gate: threading.Event
+) -> None:
+    script = add_scripted(system, "bad", deadline_s=60.0)
+    script.acts["hang"] = lambda _: wait_for(gate)
+    system.send(Act("hang"), to="bad")
+    until(lambda: system.module("bad").busy_with)
+    supervisor, busy = system.supervisor, threading.Event()
+    supervisor._tell(lambda: wait_for(busy))
+    hangs = ErrorRecord(kind="WorkerTimeout", text="hangs", source="bad")
+    system.module("bad").give_up(hangs)
+
+    stopping = threading.Thread(target=supervisor.stop)
+    stopping.start()
+    until(lambda: supervisor._has_ended)
+    busy.set()
+
+    # It waits for its thread only where no call keeps that: else for a second or more.
+    stopping.join(0.9)
+    assert not stopping.is_alive()
 
 
 def test_a_stop_of_a_hung_module_makes_it_safe_and_cleans_up(

@@ -72,8 +72,7 @@ def assert_idle(hal: RunningHal) -> None:
         ring = rings_of(hal).get(name)
         assert ring.ended
         assert ring.readers == ()
-    for module in hal.system.modules:
-        assert module.loops == ()
+    wait_until(lambda: not any(module.loops for module in hal.system.modules))
 
 
 def test_a_film_is_done_when_every_frame_is_stored_and_verified(

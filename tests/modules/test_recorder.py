@@ -625,3 +625,45 @@ def test_a_stopping_hal_waits_for_a_film_that_is_being_finished(
 
     assert isinstance(finishing.result(), RecordingFinished)
     assert stored_frames(tmp_path / "film.dax") == [*range(10)]
+
+
+def test_what_is_stored_is_brought_to_the_device_while_the_film_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("modules.recorder.recording.DURABLE_S", 0.0)
+    brought: list[str] = []
+
+    def fsync(file: Any) -> None:
+        number = file if isinstance(file, int) else file.fileno()
+        brought.append(os.readlink(f"/proc/self/fd/{number}"))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with running_hal() as hal:
+        source = FilmSource(hal)
+        open_film(hal, tmp_path, source)
+        source.put(*range(5))
+        wait_until(lambda: str(tmp_path / "film.dax") in brought)
+        wait_until(lambda: str(tmp_path / "film.journal") in brought)
+        source.ring.end()
+
+        assert finish(hal).problems == ()
+
+
+def test_a_device_that_does_not_take_frames_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fsync(_file: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with running_hal() as hal:
+        source = FilmSource(hal)
+        open_film(hal, tmp_path, source)
+        source.put(*range(5))
+        wait_for_stored(hal, last=4)
+        monkeypatch.setattr(os, "fsync", fsync)
+        source.ring.end()
+
+        finished = finish(hal)
+
+    assert "could not bring it to the device: Input/output error" in texts(finished)[0]
+    assert stored_frames(tmp_path / "film.dax") == [*range(5)]

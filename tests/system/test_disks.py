@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorstore
 import tifffile
 
 from hal.storage import read_acquisition
@@ -131,10 +132,13 @@ def movie_bytes(films: Path) -> int:
     for name in ("full.dax", "full.ome.tiff"):
         if (films / name).exists():
             return (films / name).stat().st_size
-    return 0
+    chunks = (films / "full.ome.zarr" / "0" / "c").rglob("*")
+    return sum(path.stat().st_size for path in chunks if path.is_file())
 
 
-@pytest.mark.parametrize("formats", [["dax"], ["ome-tiff"], ["dax", "ome-tiff"]])
+@pytest.mark.parametrize(
+    "formats", [["dax"], ["ome-tiff"], ["ome-zarr"], ["dax", "ome-tiff", "ome-zarr"]]
+)
 @pytest.mark.parametrize("disk", ["size=128m"], indirect=True)
 def test_a_disk_that_fills_up_ends_the_film_with_every_stored_frame_readable(
     disk, hal_there, formats
@@ -175,6 +179,10 @@ def test_a_disk_that_fills_up_ends_the_film_with_every_stored_frame_readable(
         ):
             assert len(tif.pages) == stored
             assert tif.asarray()[:, 0, 0].tolist() == list(range(stored))
+    if "ome-zarr" in formats:
+        place = {"driver": "file", "path": str(films / "full.ome.zarr" / "0")}
+        array = tensorstore.open({"driver": "zarr3", "kvstore": place}).result()
+        assert array.read().result()[:, 0, 0].tolist() == list(range(stored))
     # What went wrong besides: frames that came and found no room, nothing else.
     assert counts["verified"] == stored
     for error in done.json["errors"][1:]:
