@@ -53,6 +53,11 @@ PLATFORM_FILES: dict[str, str] = {
     "hal/storage/_file_lock.py": "a lock that a killed recorder gives up",
     "modules/simulation/world/file_lock.py": "a lock that a killed process gives up",
 }
+OPTIONAL: dict[str, str] = {
+    # Imported inside functions: `hal` imports without it (tests/.../test_load.py).
+    "hal/acquisition/plans/": "plans",
+}
+"""Folders of `hal` that may use the packages of an extra."""
 CATCH_ALL: dict[str, str] = {
     "hal/kernel/turns.py::Turns._handle": "actor loop: attached to the delivery",
     "hal/kernel/turns.py::Turns._start": "actor loop: ends the generation, logged",

@@ -236,7 +236,12 @@ def test_every_package_that_is_imported_is_declared():
     for source in SOURCES:
         # The shipped contract tests run under the user's pytest.
         with_extras = not source.in_hal or source.unit == "testing"
-        declared = requirement_names(needed + extras if with_extras else needed)
+        own = "\n".join(
+            options["options.extras_require"][extra]
+            for folder, extra in rules.OPTIONAL.items()
+            if source.path.startswith(folder)
+        )
+        declared = requirement_names(needed + (extras if with_extras else own))
         for found in source.imports:
             package = found.module.split(".")[0]
             if package in {*sys.stdlib_module_names, "hal", "modules"}:

@@ -1,0 +1,71 @@
+"""Plans: what a run does, as data, and whether it can be done."""
+
+from hal.acquisition.plans._problems import PlanProblem
+from hal.acquisition.plans.abilities import Abilities, CameraAbility, ChannelAbility
+from hal.acquisition.plans.combine import (
+    SAME_PLACE_UM,
+    append,
+    combine,
+    continuation,
+    offset_positions,
+)
+from hal.acquisition.plans.events import (
+    AfterFailure,
+    AnyEvent,
+    AutofocusEvent,
+    CameraRegion,
+    ChannelName,
+    DeviceProperty,
+    FailurePolicy,
+    ImageEvent,
+    PlannedEvent,
+    SetupEvent,
+    StagedEvent,
+    WaitEvent,
+)
+from hal.acquisition.plans.from_useq import from_useq, to_useq
+from hal.acquisition.plans.load import load_plan
+from hal.acquisition.plans.phases import Phase
+from hal.acquisition.plans.plan import Plan, explicit, film, wait
+from hal.acquisition.plans.preflight import (
+    IntervalEstimate,
+    LightDose,
+    Preflight,
+    preflight,
+)
+
+__all__ = [
+    "SAME_PLACE_UM",
+    "Abilities",
+    "AfterFailure",
+    "AnyEvent",
+    "AutofocusEvent",
+    "CameraAbility",
+    "CameraRegion",
+    "ChannelAbility",
+    "ChannelName",
+    "DeviceProperty",
+    "FailurePolicy",
+    "ImageEvent",
+    "IntervalEstimate",
+    "LightDose",
+    "Phase",
+    "Plan",
+    "PlanProblem",
+    "PlannedEvent",
+    "Preflight",
+    "SetupEvent",
+    "StagedEvent",
+    "WaitEvent",
+    "append",
+    "combine",
+    "continuation",
+    "explicit",
+    "film",
+    "from_useq",
+    "load_plan",
+    "offset_positions",
+    "preflight",
+    "to_useq",
+    "wait",
+]
