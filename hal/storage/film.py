@@ -135,6 +135,17 @@ class CameraFilm:
         """Frames that are in all formats."""
         return len(self.checksums)
 
+    @property
+    def stored_bytes(self) -> int:
+        """What the frames stored so far take on a disk, in all formats."""
+        return self._bytes(self.stored)
+
+    @property
+    def bytes_to_come(self) -> int | None:
+        """What those that are planned will take; None if the film has no end."""
+        planned = self.head.description.planned
+        return None if planned is None else self._bytes(planned) - self.stored_bytes
+
     def store(
         self,
         pixels: Pixels,
@@ -235,6 +246,12 @@ class CameraFilm:
             self._journal.remove()
         except StorageError as exc:
             log.warning("journal not removed", why=exc.text)
+
+    def _bytes(self, frames: int) -> int:
+        what = self.head.description
+        return sum(
+            writer.size_bytes(what.shape, what.dtype, frames) for writer in self.writers
+        )
 
     def _sync(self) -> None:
         for writer in self.writers:

@@ -133,7 +133,7 @@ class RecorderModule(Module):
                 on_end=partial(self._track_ended, track),
             )
         self.run_loop(
-            recording.keep_durable, stall_s=DEVICE_STALL_S, what="bring to the device"
+            recording.care().run, stall_s=DEVICE_STALL_S, what="look after the disk"
         )
         return RecordingOpened(recording.base, recording.files)
 

@@ -24,7 +24,7 @@ from hal.frames import (
     LedgerCounts,
     LosslessReader,
 )
-from hal.kernel import Loop, versions
+from hal.kernel import versions
 from hal.messages import CameraArmed, FramesStored, OpenRecording, RecordingFinished
 from hal.storage import (
     JOURNAL_SUFFIX,
@@ -44,13 +44,11 @@ from hal.storage import (
     write_sidecar,
     writer_class,
 )
+from modules.recorder.care import DiskCare
 from modules.recorder.track import Track
 
 log = get_logger(module="recorder")
 
-DURABLE_S: Final = 10.0
-"""What is stored survives a power cut after so long."""
-_POLL_S: Final = 0.2
 _SIDECAR_GROWS: Final = 32 * 2**10
 """So much longer the sidecar may be at the end than at the beginning."""
 
@@ -218,22 +216,10 @@ class Recording:
         ]
         return tuple(str(path) for path in [*paths, names.sidecar])
 
-    def keep_durable(self, loop: Loop) -> None:
-        """Have the device store what is there, every `DURABLE_S`.
-
-        A power cut costs no more than that.
-
-        Runs on: a loop of its own, because a device may take seconds.
-        """
-        due_s = self._clock.monotonic_s() + DURABLE_S
-        while not self._clock.wait(self._stored, _POLL_S):
-            loop.beat()
-            if loop.stopping.is_set():
-                return
-            if self._clock.monotonic_s() >= due_s:
-                for track in self.tracks:
-                    track.bring_to_device()
-                due_s = self._clock.monotonic_s() + DURABLE_S
+    def care(self) -> DiskCare:
+        """Return what looks after the disk until all is stored."""
+        folder = self._reservation.names.sidecar.parent
+        return DiskCare(folder, self.tracks, self._stored, self._clock)
 
     def store_rest(self, stall_s: float) -> None:
         """Wait until all that cameras which have ended left is stored.

@@ -630,7 +630,7 @@ def test_a_stopping_hal_waits_for_a_film_that_is_being_finished(
 def test_what_is_stored_is_brought_to_the_device_while_the_film_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("modules.recorder.recording.DURABLE_S", 0.0)
+    monkeypatch.setattr("modules.recorder.care.EVERY_S", 0.0)
     brought: list[str] = []
 
     def fsync(file: Any) -> None:
@@ -667,3 +667,40 @@ def test_a_device_that_does_not_take_frames_is_told(
 
     assert "could not bring it to the device: Input/output error" in texts(finished)[0]
     assert stored_frames(tmp_path / "film.dax") == [*range(5)]
+
+
+@pytest.mark.parametrize(
+    ("frames", "free_frames", "warned"),
+    [(None, 200, 1), (None, 10**9, 0), (100, 200, 0), (1000, 200, 1)],
+)
+def test_a_disk_that_will_be_full_is_told_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    frames: int | None,
+    free_frames: int,
+    warned: int,
+) -> None:
+    looks: list[Path] = []
+    records: list[Any] = []
+
+    def free(folder: Path) -> int:
+        looks.append(folder)
+        return free_frames * SIZE_PX**2 * 2
+
+    with running_hal() as hal:
+        monkeypatch.setattr("modules.recorder.care.free_bytes", free)
+        monkeypatch.setattr("modules.recorder.care.EVERY_S", 0.0)
+        hal.system.trace.listen(records.append)
+        source = FilmSource(hal)
+        open_film(hal, tmp_path, source, frames=frames)
+        source.put(*range(30))
+        wait_until(lambda: len(looks) > 2)
+        source.put(*range(30, 60))
+        seen = len(looks)
+        wait_until(lambda: len(looks) > seen + 2)
+        source.ring.end()
+        finish(hal)
+
+    told = [record for record in records if record.get("event") == "disk will be full"]
+    assert len(told) == warned
+    assert set(looks) == {tmp_path}
