@@ -120,12 +120,15 @@ class OmeZarrWriter(FrameWriter):
         return changes
 
     def _do_sync(self) -> None:
+        stored = self._stored  # frames are stored meanwhile
+        # Thousands of files one by one would have the device seek for each.
+        self._folder.sync_file_system()
         self._folder.sync()
-        for position in range(self._synced, self._stored):
+        for position in range(self._synced, stored):
             self._folder.sync_file(_chunk(position))
         self._folder.sync_file(ARRAY_FILE)
         self._folder.sync_file(GROUP_FILE)
-        self._synced = self._stored
+        self._synced = stored
 
     def _write_count(self, frames: int) -> None:
         at = len(self._array.before)
