@@ -137,7 +137,8 @@ def movie_bytes(films: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    "formats", [["dax"], ["ome-tiff"], ["ome-zarr"], ["dax", "ome-tiff", "ome-zarr"]]
+    "formats",
+    [["dax"], ["ome-tiff"], ["ome-zarr"], ["dax", "ome-tiff"], ["dax", "ome-zarr"]],
 )
 @pytest.mark.parametrize("disk", ["size=128m"], indirect=True)
 def test_a_disk_that_fills_up_ends_the_film_with_every_stored_frame_readable(
