@@ -630,7 +630,7 @@ def test_a_feed_that_is_only_shown_and_sleeps_holds_nobody_up(
 
     monkeypatch.setattr(Mean, "add", sleep)
     feed = feed_part("average", frames_to_average=2, save=False)
-    camera = camera_part(ScriptedCamera(), block_s=0.2)
+    camera = camera_part(ScriptedCamera(), block_s=30.0)
     camera.arguments["driver"].script = endless()
     with running_hal(camera, feed) as hal:
         run = hal.film(tmp_path, None)
