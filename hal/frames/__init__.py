@@ -1,6 +1,7 @@
 """Data plane: frames, the rings they travel through, and the account of them."""
 
 from hal.frames._memory import MIN_SLOTS, Place, RingHandle
+from hal.frames.batches import IndexBatches
 from hal.frames.frame import Frame, FrameInfo, Pixels
 from hal.frames.ledger import FrameLedger, LedgerCounts
 from hal.frames.readers import LatestReader, LosslessReader, Newest
@@ -16,6 +17,7 @@ __all__ = [
     "FrameLedger",
     "FrameRing",
     "FrameRings",
+    "IndexBatches",
     "Lag",
     "LatestReader",
     "LedgerCounts",

@@ -34,7 +34,8 @@ _KIND, _GENERATION, _POSITION, _PARKED_NS, _NAME = range(5)
 NAME_BYTES: Final = 64
 _READER: Final = _NAME + NAME_BYTES // _WORD
 _ERROR_BYTES: Final = 2048
-_SLOTS_AT: Final = _HEADER + MOST_READERS * _READER + _ERROR_BYTES // _WORD
+_ERROR_AT: Final = (_HEADER + MOST_READERS * _READER) * _WORD
+_SLOTS_AT: Final = (_ERROR_AT + _ERROR_BYTES) // _WORD
 _SEQUENCE, _INFO_SIZE, _INFO = range(3)
 _SLOT: Final = 128
 _INFO_BYTES: Final = (_SLOT - _INFO) * _WORD
@@ -77,7 +78,7 @@ class RingMemory:
         self._file = file
         self._dtype = np.dtype(handle.dtype)
         self._frame_bytes = _frame_bytes(handle.shape, self._dtype)
-        self._stride = -(-self._frame_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
+        self._stride = _stride(handle.shape, self._dtype)
         control = file.map(0, _control_bytes(self.slots), writable=True)
         self._bytes = memoryview(control)
         self._words = self._bytes.cast("q")
@@ -102,8 +103,7 @@ class RingMemory:
                 f"a ring of {slots} slots of {shape[1]}x{shape[0]} px is not possible: "
                 f"expected at least {MIN_SLOTS} slots and 1x1 px"
             )
-        stride = -(-_frame_bytes(shape, dtype) // mmap.PAGESIZE) * mmap.PAGESIZE
-        file = MemoryFile.create(_control_bytes(slots) + slots * stride)
+        file = MemoryFile.create(_ring_bytes(shape, dtype, slots))
         handle = RingHandle(name, file.handle, shape, dtype.name, slots)
         memory = cls(handle, file)
         for slot in range(slots):
@@ -117,9 +117,7 @@ class RingMemory:
         Raises:
             OSError: It is gone.
         """
-        stride = _frame_bytes(handle.shape, np.dtype(handle.dtype))
-        stride = -(-stride // mmap.PAGESIZE) * mmap.PAGESIZE
-        size = _control_bytes(handle.slots) + handle.slots * stride
+        size = _ring_bytes(handle.shape, np.dtype(handle.dtype), handle.slots)
         return cls(handle, MemoryFile.open(handle.memory, size))
 
     def _map(self, *, writable: bool) -> list[Pixels]:
@@ -197,16 +195,14 @@ class RingMemory:
     def error(self) -> str | None:
         """Why it ended; None if it was meant to."""
         size = self._words[_ERROR]
-        at = (_HEADER + MOST_READERS * _READER) * _WORD
         if not size:
             return None
-        return bytes(self._bytes[at : at + size]).decode(errors="replace")
+        return bytes(self._bytes[_ERROR_AT : _ERROR_AT + size]).decode(errors="replace")
 
     def end(self, error: str | None) -> None:
         """Say that no more frames come, and why."""
         text = (error or "").encode()[:_ERROR_BYTES]
-        at = (_HEADER + MOST_READERS * _READER) * _WORD
-        self._bytes[at : at + len(text)] = text
+        self._bytes[_ERROR_AT : _ERROR_AT + len(text)] = text
         self._words[_ERROR] = len(text)
         self._words[_ENDED] = 1
 
@@ -218,6 +214,11 @@ class RingMemory:
     def wake(self) -> None:
         """Change it."""
         self._words[_WOKEN] = self._words[_WOKEN] + 1
+
+    def wake_all(self) -> None:
+        """Have the writer and all readers look again."""
+        self.frames_bell.ring()
+        self.space_bell.ring()
 
     # -- frames -------------------------------------------------------------------
 
@@ -332,3 +333,12 @@ def _control_bytes(slots: int) -> int:
 
 def _frame_bytes(shape: tuple[int, int], dtype: np.dtype[Any]) -> int:
     return int(shape[0]) * int(shape[1]) * dtype.itemsize
+
+
+def _stride(shape: tuple[int, int], dtype: np.dtype[Any]) -> int:
+    """Return the distance of two slots: whole pages."""
+    return -(-_frame_bytes(shape, dtype) // mmap.PAGESIZE) * mmap.PAGESIZE
+
+
+def _ring_bytes(shape: tuple[int, int], dtype: np.dtype[Any], slots: int) -> int:
+    return _control_bytes(slots) + slots * _stride(shape, dtype)

@@ -57,8 +57,7 @@ class _Reader:
         with self._memory.lock:
             if self._is_open():
                 self._memory.leave(self._place.index)
-        self._memory.frames_bell.ring()
-        self._memory.space_bell.ring()
+        self._memory.wake_all()
 
     def __enter__(self) -> Self:
         return self

@@ -222,15 +222,13 @@ class FrameRing:
             if memory.ended:
                 return
             memory.end(error)
-        memory.frames_bell.ring()
-        memory.space_bell.ring()
+        memory.wake_all()
 
     def wake(self) -> None:
         """Let everyone who waits here return None at once, to look at a stop token."""
         with self._memory.lock:
             self._memory.wake()
-        self._memory.frames_bell.ring()
-        self._memory.space_bell.ring()
+        self._memory.wake_all()
 
     def lagging(self) -> Lag | None:
         """Name the reader that holds up the writer, the slowest first; None if none."""
@@ -243,6 +241,12 @@ class FrameRing:
         slowest = min(slow, key=memory.position)
         behind = memory.published - memory.position(slowest)
         return Lag(memory.name_of(slowest), behind)
+
+    @property
+    def held_up_by(self) -> str:
+        """Whom the writer waits for, for people."""
+        lag = self.lagging()
+        return f"{lag.reader} is {lag.behind} frames behind" if lag else "full"
 
     def _in_the_way(self) -> list[int]:
         return self._memory.in_the_way(self._now_ns())
@@ -367,8 +371,7 @@ class FrameRing:
                     f"{did_you_mean(name, known)}"
                 )
             memory.leave(index)
-        memory.frames_bell.ring()
-        memory.space_bell.ring()
+        memory.wake_all()
 
     def bury_reader(self, place: Place, keep_s: float) -> None:
         """Release the place of a reader whose process has died; harmless if it is free.

@@ -7,13 +7,12 @@ from typing import Any, Final
 
 from hal.base import Clock, DeviceError, ErrorRecord, Halted, RunError
 from hal.devices import Camera, FrameStamp
-from hal.frames import FrameInfo, FrameRing
+from hal.frames import FrameInfo, FrameRing, IndexBatches
 from hal.kernel import Loop
 from hal.messages import FramesReceived
 
 POLL_S: Final = 0.2
 """The longest single wait, so that a stop and the watchdog are heard."""
-_REPORT_S: Final = 0.1
 
 
 class Grab:
@@ -50,10 +49,9 @@ class Grab:
         self._frames = frames
         self._block_s = block_s
         self._clock = clock
-        self._tell = tell
-        self._next = 0
-        self._batch_first = 0
-        self._last_report_s = clock.monotonic_s()
+        self._batches = IndexBatches(
+            lambda first, last: tell(FramesReceived(run_id, camera, first, last)), clock
+        )
 
     def run(self, loop: Loop) -> None:
         """Take frames until there are enough, or the loop is to end.
@@ -68,7 +66,7 @@ class Grab:
             self.error = ErrorRecord.from_exception(exc, self._camera)
             raise
         finally:
-            self._report()
+            self._batches.tell()
             try:
                 self._driver.stop()
             finally:
@@ -87,7 +85,7 @@ class Grab:
                 raise
 
     def _is_complete(self) -> bool:
-        return self._frames is not None and self._next >= self._frames
+        return self._frames is not None and self._batches.next >= self._frames
 
     def _take(self, loop: Loop) -> None:
         slot = self._reserve(loop)
@@ -95,12 +93,9 @@ class Grab:
             return
         stamp = self._driver.read_into(slot, POLL_S)
         if stamp is None:
-            self._report()
+            self._batches.tell()
             return
         index = self._index(stamp)
-        if index != self._next:
-            self._report()
-            self._batch_first = index
         self._ring.put(
             FrameInfo(
                 camera=self._camera,
@@ -114,18 +109,17 @@ class Grab:
                 dtype=self._ring.dtype.name,
             )
         )
-        self._next = index + 1
+        self._batches.add(index)
         self.count += 1
-        if self._clock.monotonic_s() - self._last_report_s >= _REPORT_S:
-            self._report()
+        self._batches.tell_if_due()
 
     def _index(self, stamp: FrameStamp) -> int:
         if stamp.counter is None:
-            return self._next
-        if stamp.counter < self._next:
+            return self._batches.next
+        if stamp.counter < self._batches.next:
             raise DeviceError(
                 f"{self._camera} repeated frame {stamp.counter}: "
-                f"expected {self._next} or later"
+                f"expected {self._batches.next} or later"
             )
         return stamp.counter
 
@@ -138,18 +132,8 @@ class Grab:
                 return None
             loop.serve_jobs()
             if self._clock.monotonic_s() > give_up_s:
-                lag = self._ring.lagging()
-                who = f"{lag.reader} is {lag.behind} frames behind" if lag else "full"
                 raise RunError(
-                    f"{self._camera} was held up for {self._block_s:g} s: {who}; "
-                    f"{self.count} frames were taken"
+                    f"{self._camera} was held up for {self._block_s:g} s: "
+                    f"{self._ring.held_up_by}; {self.count} frames were taken"
                 )
         return slot
-
-    def _report(self) -> None:
-        """Tell of the frames published since the last report."""
-        self._last_report_s = self._clock.monotonic_s()
-        if self._next > self._batch_first:
-            first, last = self._batch_first, self._next - 1
-            self._batch_first = self._next
-            self._tell(FramesReceived(self.run_id, self._camera, first, last))

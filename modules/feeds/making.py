@@ -8,7 +8,14 @@ from typing import Any, Final
 import msgspec
 
 from hal.base import Clock, ErrorRecord, RunError, get_logger
-from hal.frames import Frame, FrameRing, LatestReader, LosslessReader, Pixels
+from hal.frames import (
+    Frame,
+    FrameRing,
+    IndexBatches,
+    LatestReader,
+    LosslessReader,
+    Pixels,
+)
 from hal.kernel import Loop
 from hal.messages import FramesReceived
 from modules.feeds.kinds import FeedKind, Region
@@ -16,7 +23,6 @@ from modules.feeds.mean import Mean
 
 POLL_S: Final = 0.2
 """The longest single wait, so that a stop and the watchdog are heard."""
-_REPORT_S: Final = 0.1
 
 
 class Making:
@@ -81,15 +87,14 @@ class Making:
         self._mean = Mean((height, width), source.dtype) if kind.members > 1 else None
         self._block_s = block_s
         self._clock = clock
-        self._tell = tell
         self._log = get_logger(module=feed)
         self._source_end = 0
         self._place = 0
         self._gathered = 0
         self._exposure_s = 0.0
-        self._next = 0
-        self._batch_first = 0
-        self._last_report_s = clock.monotonic_s()
+        self._batches = IndexBatches(
+            lambda first, last: tell(FramesReceived(run_id, feed, first, last)), clock
+        )
 
     @property
     def source_name(self) -> str:
@@ -109,7 +114,7 @@ class Making:
             self.error = ErrorRecord.from_exception(exc, self._feed)
             raise
         finally:
-            self._report()
+            self._batches.tell()
             self.close(None if self.error is None else self.error.text)
 
     def close(self, error: str | None = None) -> None:
@@ -128,8 +133,7 @@ class Making:
             elif self._reader.at_end:
                 self._check_end()
                 return
-            if self._clock.monotonic_s() - self._last_report_s >= _REPORT_S:
-                self._report()
+            self._batches.tell_if_due()
 
     def _is_to_end(self, loop: Loop) -> bool:
         # A source that has ended leaves a known rest, which is taken in any case.
@@ -175,8 +179,8 @@ class Making:
             slot[...] = part
         else:
             self._mean.into(slot)
-        if self._place != self._next:
-            self._skip_to(self._place)
+        if self._place != self._batches.next:
+            self._tell_of_gap()
         self.ring.put(
             msgspec.structs.replace(
                 last.info,
@@ -186,18 +190,16 @@ class Making:
                 shape=self.ring.shape,
             )
         )
-        self._next = self._place + 1
+        self._batches.add(self._place)
         self.count += 1
 
-    def _skip_to(self, place: int) -> None:
-        """Begin a new batch of news after frames that could not be made."""
-        self._report()
-        self._batch_first = place
+    def _tell_of_gap(self) -> None:
+        """Say which frames could not be made, before the next one that could."""
         if self._is_lossless:
             self._log.warning(
                 "frames not made: their source has lost some",
-                first=self._next,
-                last=place - 1,
+                first=self._batches.next,
+                last=self._place - 1,
                 source=self.source_name,
                 run=self.run_id,
             )
@@ -210,11 +212,9 @@ class Making:
             if self._is_to_end(loop):
                 return None
             if self._clock.monotonic_s() > give_up_s:
-                lag = self.ring.lagging()
-                who = f"{lag.reader} is {lag.behind} frames behind" if lag else "full"
                 raise RunError(
-                    f"{self._feed} was held up for {self._block_s:g} s: {who}; "
-                    f"{self.count} frames were made"
+                    f"{self._feed} was held up for {self._block_s:g} s: "
+                    f"{self.ring.held_up_by}; {self.count} frames were made"
                 )
         return slot
 
@@ -226,17 +226,9 @@ class Making:
         if not self._is_lossless:
             return
         expected = self._kind.whole_of(self._source_end)
-        if self._next < expected:
+        if self._batches.next < expected:
             raise RunError(
                 f"{self._feed}: its last frame, {expected - 1}, could not be made: "
                 f"{self.source_name} has lost frames that belong to it"
             )
         self.left_over = self._gathered
-
-    def _report(self) -> None:
-        """Tell of the frames made since the last report."""
-        self._last_report_s = self._clock.monotonic_s()
-        if self._next > self._batch_first:
-            first, last = self._batch_first, self._next - 1
-            self._batch_first = self._next
-            self._tell(FramesReceived(self.run_id, self._feed, first, last))

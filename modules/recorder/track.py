@@ -7,13 +7,12 @@ from collections.abc import Callable
 from typing import Final
 
 from hal.base import Clock, ErrorRecord, StorageError
-from hal.frames import Frame, FrameLedger, FrameRing, LosslessReader
+from hal.frames import Frame, FrameLedger, FrameRing, IndexBatches, LosslessReader
 from hal.kernel import Loop
 from hal.messages import FramesStored
 from hal.storage import CameraFilm, Verification, verify
 
 _POLL_S: Final = 0.2
-_REPORT_S: Final = 0.1
 _CLOSE_S: Final = 1.0
 
 
@@ -73,9 +72,7 @@ class Track:
         self._clock = clock
         self._tell = tell
         self._first_frame = first_frame
-        self._first = 0
-        self._next = 0
-        self._last_report_s = clock.monotonic_s()
+        self._batches = IndexBatches(self._acknowledge, clock)
 
     def run(self, loop: Loop) -> None:
         """Store frames until the ring ends, or HAL stops while the camera goes on.
@@ -84,7 +81,9 @@ class Track:
             StorageError: A format could not store a frame; what was stored is readable.
         """
         try:
-            self._report_found()
+            # What was stored before a restart: nobody may know it yet.
+            for first, last in self.film.ranges():
+                self._acknowledge(first, last)
             # A camera that has ended leaves a known rest, which is stored in any case.
             while not loop.stopping.is_set() or self._ring.ended:
                 loop.beat()
@@ -93,8 +92,7 @@ class Track:
                     self._store(frame)
                 elif self._reader.at_end:
                     break
-                if self._clock.monotonic_s() - self._last_report_s >= _REPORT_S:
-                    self._report()
+                self._batches.tell_if_due()
             self.film.finish()
         except BaseException as exc:
             self._note(exc)
@@ -102,7 +100,7 @@ class Track:
         finally:
             self._reader.close()
             self.film.abort()
-            self._report()
+            self._batches.tell()
             self.done.set()
 
     @property
@@ -184,25 +182,12 @@ class Track:
         self.film.store(frame.pixels, frame.info, self._note)
         self.ledger.stored(index)
         self._reader.release()
-        if index != self._next:
-            self._report()
-            self._first = index
-        self._next = index + 1
+        self._batches.add(index)
         if self.film.stored == 1:
             self._first_frame()
 
-    def _report_found(self) -> None:
-        """Acknowledge what was stored before a restart: nobody may know it yet."""
-        for first, last in self.film.ranges():
-            self._tell(FramesStored(self.run_id, self.camera, first, last))
-            self._first = self._next = last + 1
+    def _acknowledge(self, first: int, last: int) -> None:
+        self._tell(FramesStored(self.run_id, self.camera, first, last))
 
     def _note(self, exc: BaseException) -> None:
         self.problems.append(ErrorRecord.from_exception(exc, self._source))
-
-    def _report(self) -> None:
-        """Acknowledge the frames stored since the last report."""
-        self._last_report_s = self._clock.monotonic_s()
-        if self._next > self._first:
-            first, self._first = self._first, self._next
-            self._tell(FramesStored(self.run_id, self.camera, first, self._next - 1))

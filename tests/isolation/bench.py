@@ -140,3 +140,11 @@ def is_there(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def written(folder: Path, *modules: str) -> Path:
+    """Return a configuration file of these modules."""
+    path = folder / "config.xml"
+    text = "\n".join(modules)
+    path.write_text(f'<hal name="Test" directory="{folder}">\n{text}\n</hal>\n')
+    return path

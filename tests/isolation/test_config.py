@@ -13,6 +13,7 @@ from hal.config import load
 from hal.isolation import Gateway
 from hal.messages import MoveStage, StagePosition
 from hal.testing import running_hal
+from tests.isolation.bench import written
 
 STAGE = """<module name="stage" class="stages.xy_stage" {}>
 <driver class="simulation.xy_stage" speed_um_s="1e6"/></module>"""
@@ -20,13 +21,6 @@ Z = """<module name="z" class="stages.z_stage" {}>
 <driver class="simulation.z_stage"/></module>"""
 CAMERA = """<module name="camera1" class="cameras.camera" {}>
 <driver class="simulation.camera" width_px="16" height_px="16"/></module>"""
-
-
-def written(folder: Path, *modules: str) -> Path:
-    path = folder / "config.xml"
-    text = "\n".join(modules)
-    path.write_text(f'<hal name="Test" directory="{folder}">\n{text}\n</hal>\n')
-    return path
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hal.frames import FrameRings
 from hal.isolation import Gateway
 from hal.messages import SetParameters
 from hal.testing import RunningHal, running_hal
-from tests.isolation.bench import until
+from tests.isolation.bench import until, written
 
 SIDE = 32
 CAMERA = """<module name="{name}" class="cameras.camera" {how}>
@@ -25,13 +25,6 @@ RECORDER = '<module name="recorder" class="recorder.recorder" {how}/>'
 OWN = 'isolation="process"'
 PATIENCE_S = 30.0
 FORMATS = ("dax", "ome-tiff")
-
-
-def written(folder: Path, *modules: str) -> Path:
-    path = folder / "config.xml"
-    text = "\n".join(modules)
-    path.write_text(f'<hal name="Test" directory="{folder}">\n{text}\n</hal>\n')
-    return path
 
 
 @pytest.fixture

@@ -200,3 +200,15 @@ def trace_records(log_folder: Path) -> list[dict[str, Any]]:
             except ValueError:
                 continue
     return records
+
+
+def acknowledged(hal: Hal) -> int:
+    """Return how many frames the trace says are stored."""
+    return max(
+        (
+            int(record["last"]) + 1
+            for record in trace_records(hal.logs)
+            if record.get("kind") == "frames" and record.get("step") == "stored"
+        ),
+        default=0,
+    )

@@ -19,7 +19,7 @@ import tensorstore
 import tifffile
 
 from hal.storage import read_acquisition
-from tests.system.running import Ended, Hal, Running, trace_records
+from tests.system.running import Ended, Hal, Running, acknowledged
 
 SIDE = 64
 CONFIG = """<hal name="Kills" directory="data">
@@ -40,18 +40,6 @@ def start_film(hal: Hal, films: Path) -> Running:
     formats = [word for name in FORMATS for word in ("--format", name)]
     film = ("--film", "100000", "--output", films, "--name", "m", "--json")
     return hal.start(config, *film, *formats)
-
-
-def stored(hal: Hal) -> int:
-    """Return how many frames the trace says are acknowledged."""
-    return max(
-        (
-            int(record["last"]) + 1
-            for record in trace_records(hal.logs)
-            if record.get("kind") == "frames" and record.get("step") == "stored"
-        ),
-        default=0,
-    )
 
 
 def indices(films: Path) -> dict[str, list[int]]:
@@ -108,10 +96,10 @@ def rings_of(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 def kill_during_a_film(hal: Hal, films: Path, victim: str, frames: int) -> None:
     running = start_film(hal, films)
-    running.wait_for(lambda: stored(hal) >= frames, f"{frames} frames are stored")
+    running.wait_for(lambda: acknowledged(hal) >= frames, f"{frames} frames are stored")
     found = running.modules()
     everybody = [psutil.Process(running.process.pid), *found.values()]
-    said = stored(hal)
+    said = acknowledged(hal)
 
     if victim == "all":
         for process in everybody:
@@ -132,7 +120,9 @@ def kill_during_a_film(hal: Hal, films: Path, victim: str, frames: int) -> None:
         assert "killed by SIGKILL" in done.stderr
         counts = counted(done)
     else:
-        running.wait_for(lambda: stored(hal) >= said + 50, "the film goes on", 60.0)
+        running.wait_for(
+            lambda: acknowledged(hal) >= said + 50, "the film goes on", 60.0
+        )
         running.interrupt()
         done = running.end(PATIENCE_S)
         assert done.code == 130, done.stderr

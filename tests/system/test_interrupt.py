@@ -20,6 +20,7 @@ from tests.system.running import (
     Ended,
     Hal,
     Running,
+    acknowledged,
     trace_records,
     tree,
     wait_until,
@@ -56,18 +57,6 @@ def assert_readable(films: Path) -> int:
             range(len(tif.pages))
         )
         return min(whole, len(tif.pages))
-
-
-def acknowledged(hal: Hal) -> int:
-    """Return how many frames the trace says are stored."""
-    return max(
-        (
-            int(record["last"]) + 1
-            for record in trace_records(hal.logs)
-            if record.get("kind") == "frames" and record.get("step") == "stored"
-        ),
-        default=0,
-    )
 
 
 def assert_honest(done: Ended, films: Path) -> None:
