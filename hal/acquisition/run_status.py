@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 
 import msgspec
 
@@ -15,6 +16,11 @@ class RunState(enum.StrEnum):
 
     PENDING = "pending"
     RUNNING = "running"
+    WAITING = "waiting"
+    """Until an event of the plan is due, or a wait is over."""
+    PAUSING = "pausing"
+    """Asked to pause, and about to finish what is being done."""
+    PAUSED = "paused"
     CANCELLING = "cancelling"
     DONE = "done"
     ERROR = "error"
@@ -36,7 +42,20 @@ class RunStatus(Record, frozen=True, kw_only=True):
     n_events_total: int | None = None
     """Planned events; in a film, frames of each camera. None until cancelled."""
     n_events_consumed: int = 0
-    """Events done: in a film, frames that every camera has stored."""
+    """Events done or passed over: in a film, frames that every camera has stored."""
+    event: int | None = None
+    """Number of the event of a plan that is being done; None before and after."""
+    index: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """Its place along each axis of the plan: `p` is the position, for example."""
+    phase: str = ""
+    lag_ms: float = 0.0
+    """How late the last event began that had a time; the first frame is on time."""
+    wait_remaining_s: float | None = None
+    """How long until the next event is due; None while something is done."""
+    why_paused: str = ""
+    """Who or what asked for the pause."""
+    queues: Mapping[str, int] = msgspec.field(default_factory=dict)
+    """What waits to be done, by whom: `storage` frames not stored yet ..."""
     n_frames_received: int = 0
     """Frames that came, of all cameras together."""
     started_at_s: float | None = None

@@ -50,6 +50,8 @@ class ArmCamera(Request, frozen=True):
     """How many the run has of each camera; None to go on until `StopCamera`."""
     source: CameraArmed | None = None
     """For a feed: what the film of its source looks like."""
+    on_request: bool = False
+    """Whether frames are taken when `TakeFrames` says so."""
 
 
 class StartCamera(Request, frozen=True):
@@ -57,6 +59,33 @@ class StartCamera(Request, frozen=True):
 
     access: ClassVar[Access] = Access.RUN
     run_id: str
+
+
+class TakeFrames(Request, frozen=True):
+    """Expose now, for events of a plan, one after the other as fast as it goes.
+
+    Answers with a `FramesTaken` when the last of them is in the ring. Those asked for
+    meanwhile wait their turn, each with its own event.
+    """
+
+    access: ClassVar[Access] = Access.RUN
+    run_id: str
+    first: Annotated[int, Meta(ge=0)]
+    """Index of the first frame in the film of this camera."""
+    event: Annotated[int, Meta(ge=0)]
+    """Number in the plan of the event of the first frame; the others follow."""
+    count: Annotated[int, Meta(ge=1)] = 1
+    exposure_s: Annotated[float, Meta(gt=0)] | None = None
+    """None for the exposure that is set."""
+
+
+class FramesTaken(Record, frozen=True):
+    """What came of a `TakeFrames`."""
+
+    count: int
+    """Fewer than asked for when they were called off meanwhile."""
+    began_s: float
+    """When the first exposure began, on the clock of HAL's processes."""
 
 
 class StopCamera(Request, frozen=True):

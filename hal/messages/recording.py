@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from hal.acquisition import EventRow
 from hal.base import ErrorRecord, Record
 from hal.frames import LedgerCounts
 from hal.kernel import Event, ParameterList, Request
@@ -40,6 +41,13 @@ class ResumeRecording(Request, frozen=True):
     opened_by: OpenRecording
     base: str
     """Name of the film, as the answer to that said."""
+
+
+class RecordEvents(Request, frozen=True):
+    """Add rows to the table of events beside the film, in the order given."""
+
+    run_id: str
+    rows: tuple[EventRow, ...]
 
 
 class RecordingOpened(Record, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from hal.acquisition import FilmPlan, RunStatus
+from hal.acquisition import FilmPlan, Plan, RunStatus
 from hal.base import Record
 from hal.kernel import Event, Lane, Request
 
@@ -13,7 +13,7 @@ class StartRun(Request, frozen=True):
     """Validate a plan and begin it; answers at once with a `RunAccepted`."""
 
     deadline_s: ClassVar[float] = 60.0
-    plan: FilmPlan
+    plan: FilmPlan | Plan
     directory: str
     """Folder for the files, made if it is missing."""
     name: str | None = None
@@ -36,6 +36,30 @@ class CancelRun(Request, frozen=True):
 
     lane: ClassVar[Lane] = Lane.URGENT
     run_id: str
+
+
+class PauseRun(Request, frozen=True):
+    """Do nothing more of a plan until `ResumeRun`; what is being done is finished.
+
+    Answers at once; harmless when it is paused or over.
+    """
+
+    lane: ClassVar[Lane] = Lane.URGENT
+    run_id: str
+
+
+class ResumeRun(Request, frozen=True):
+    """Go on with a paused plan; harmless when it is not paused."""
+
+    lane: ClassVar[Lane] = Lane.URGENT
+    run_id: str
+
+
+class ExtendRun(Request, frozen=True):
+    """Add a plan to the end of one that is going on; answers with its `RunStatus`."""
+
+    run_id: str
+    plan: Plan
 
 
 class GetRunStatus(Request, frozen=True):
