@@ -4,10 +4,66 @@ from __future__ import annotations
 
 import msgspec
 
-from hal.acquisition import RunHandle, RunState, RunStatus
+from hal.acquisition import (
+    FilmPlan,
+    Plan,
+    RunCommands,
+    RunHandle,
+    RunState,
+    RunStatus,
+)
 from hal.base import ErrorRecord, ModuleDead, Value
-from hal.kernel import Context, Module, RunLost, handles
-from hal.messages import CancelRun, GetRunStatus, RunAccepted, RunStatusChanged
+from hal.kernel import Broker, Context, Module, Request, RunLost, handles
+from hal.messages import (
+    CancelRun,
+    ExtendRun,
+    GetRunPlan,
+    GetRunStatus,
+    PauseRun,
+    ResumeRun,
+    RunAccepted,
+    RunStatusChanged,
+)
+
+
+class _Commands(RunCommands):
+    """Reaches the acquisition module of this HAL.
+
+    Runs on: any but actor.
+    """
+
+    def __init__(self, broker: Broker, principal: str) -> None:
+        self._broker = broker
+        self._principal = principal
+
+    def cancel(self, run_id: str) -> None:
+        self._broker.send(CancelRun(run_id), principal=self._principal)
+
+    def pause(self, run_id: str) -> None:
+        self._answer(PauseRun(run_id))
+
+    def resume(self, run_id: str) -> None:
+        self._answer(ResumeRun(run_id))
+
+    def extend(self, run_id: str, plan: Plan) -> RunStatus:
+        status = self._answer(ExtendRun(run_id, plan))
+        assert isinstance(status, RunStatus)
+        return status
+
+    def plan(self, run_id: str) -> FilmPlan | Plan:
+        plan = self._answer(GetRunPlan(run_id))
+        assert isinstance(plan, FilmPlan | Plan)
+        return plan
+
+    def status(self, run_id: str) -> RunStatus:
+        status = self._answer(GetRunStatus(run_id))
+        assert isinstance(status, RunStatus)
+        return status
+
+    def _answer(self, request: Request) -> object:
+        reply = self._broker.send(request, principal=self._principal)
+        reply.wait()
+        return reply.result()
 
 
 class ClientModule(Module):
@@ -29,21 +85,13 @@ class ClientModule(Module):
 
         Args:
             accepted: What `StartRun` answered.
-            principal: In whose name its `cancel` speaks.
+            principal: In whose name it speaks.
         """
-        broker = self.context.broker
-
-        def cancel(run_id: str) -> None:
-            broker.send(CancelRun(run_id), principal=principal)
-
-        handle = RunHandle(accepted.status, cancel, self.clock)
+        commands = _Commands(self.context.broker, principal)
+        handle = RunHandle(accepted.status, commands, self.clock)
         self.follow(handle)
         # It may have got on, or ended, before anybody listened.
-        now = broker.send(GetRunStatus(accepted.run_id), principal=principal)
-        now.wait()
-        status = now.result()
-        assert isinstance(status, RunStatus)
-        handle.update(status)
+        handle.update(commands.status(accepted.run_id))
         return handle
 
     def follow(self, handle: RunHandle) -> None:

@@ -1,26 +1,56 @@
 """The experiment: plans, the engine that runs them, and a run's status and handle."""
 
-from hal.acquisition.engine import FilmEngine, describe_shortfall
+from hal.acquisition.approach import Change
 from hal.acquisition.event_row import EventOutcome, EventRow
+from hal.acquisition.film_engine import FilmEngine
+from hal.acquisition.pauses import PERSON
 from hal.acquisition.plan import FilmPlan
-from hal.acquisition.plans import Plan
-from hal.acquisition.progress import FilmProgress
-from hal.acquisition.rig import Armed, FinishedFilm, Rig
-from hal.acquisition.run_handle import RunHandle
+from hal.acquisition.plan_engine import PlanEngine, Studied
+from hal.acquisition.plans import (
+    AnyEvent,
+    CameraRegion,
+    ChannelName,
+    DeviceProperty,
+    ImageEvent,
+    Plan,
+    Preflight,
+    preflight,
+)
+from hal.acquisition.progress import RunProgress
+from hal.acquisition.rig import Armed, FinishedFilm, PlanRig, Reached, Rig, Taken
+from hal.acquisition.run_engine import RunEngine
+from hal.acquisition.run_handle import RunCommands, RunHandle
 from hal.acquisition.run_status import RunState, RunStatus
+from hal.acquisition.shortfall import describe_shortfall
 
 __all__ = [
+    "PERSON",
+    "AnyEvent",
     "Armed",
+    "CameraRegion",
+    "Change",
+    "ChannelName",
+    "DeviceProperty",
     "EventOutcome",
     "EventRow",
     "FilmEngine",
     "FilmPlan",
-    "FilmProgress",
     "FinishedFilm",
+    "ImageEvent",
     "Plan",
+    "PlanEngine",
+    "PlanRig",
+    "Preflight",
+    "Reached",
     "Rig",
+    "RunCommands",
+    "RunEngine",
     "RunHandle",
+    "RunProgress",
     "RunState",
     "RunStatus",
+    "Studied",
+    "Taken",
     "describe_shortfall",
+    "preflight",
 ]

@@ -1,21 +1,27 @@
-"""What is known about a running film, told by many and read by the engine."""
+"""What is known about a run that goes on, told by many and read by its engine."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+
+import msgspec
 
 from hal.base import Clock, ErrorRecord, ThreadSafeValue
-from hal.frames import FrameLedger, LedgerCounts
+from hal.frames import MOST_LISTED, FrameLedger, LedgerCounts
 
 
 class CameraProgress:
-    """The part of one camera in a film, or of one feed."""
+    """The part of one camera in a run, or of one feed."""
 
     def __init__(
         self, camera: str, planned: int | None, now_s: float, made_of: str = ""
     ) -> None:
         self.made_of = made_of
         """Of a feed: the camera whose frames it is made of."""
+        self.planned = planned
+        self.passed_over: list[int] = []
+        """Indices of frames that are missing because the plan allows it."""
         self.ledger = FrameLedger(camera, planned)
         self.last_news_s = now_s
         """When anything was last heard of its frames."""
@@ -36,8 +42,8 @@ class CameraProgress:
         return counts.stored < counts.received
 
 
-class FilmProgress:
-    """The account of a film while it goes on.
+class RunProgress:
+    """The account of a run while it goes on.
 
     Runs on: `received`, `stored`, `ended`, `failed`, `cancel`, `recorder_lost` any; the
     rest the engine.
@@ -46,20 +52,32 @@ class FilmProgress:
         An error is either among those that `close` returns, or refused.
     """
 
-    def __init__(
-        self, cameras: tuple[str, ...], planned: int | None, clock: Clock
-    ) -> None:
+    def __init__(self, planned: Mapping[str, int | None], clock: Clock) -> None:
+        """Begin with nothing.
+
+        Args:
+            planned: The cameras, each with how many frames of it are planned.
+            clock: Whose time counts.
+        """
         self._clock = clock
         self._lock = threading.Lock()
         self._is_closed = False
-        now_s = clock.monotonic_s()
-        self.cameras = {name: CameraProgress(name, planned, now_s) for name in cameras}
+        self.cameras: dict[str, CameraProgress] = {}
         """And feeds, once they were added."""
+        self.add_cameras(planned)
+        self.tolerated: list[ErrorRecord] = []
+        """What went wrong and the plan allows."""
         self.cancelled = threading.Event()
         self.recorder_error = ThreadSafeValue[ErrorRecord | None](None)
         """Why the recorder must be asked to go on; the engine takes it."""
         self.news = threading.Event()
         """Set at every change; the engine clears it before it looks."""
+
+    def add_cameras(self, planned: Mapping[str, int | None]) -> None:
+        """Have cameras take part, before the run begins."""
+        now_s = self._clock.monotonic_s()
+        parts = {name: CameraProgress(name, n, now_s) for name, n in planned.items()}
+        self.cameras = {**self.cameras, **parts}  # at once, as in `add_feed`
 
     def add_feed(self, feed: str, camera: str, planned: int | None) -> None:
         """Have a feed take part, before the film begins.
@@ -113,8 +131,33 @@ class FilmProgress:
             self._is_closed = True
             return tuple(e for p in self.cameras.values() for e in p.errors)
 
+    def pass_over(self, camera: str, index: int) -> None:
+        """Note a frame that will not come, which the plan allows. Engine."""
+        progress = self.cameras[camera]
+        progress.passed_over.append(index)
+        progress.ledger.missed(index)
+
+    def plan_more(self, camera: str, planned: int | None) -> None:
+        """Note that so many frames of a camera are planned now. Engine."""
+        progress = self.cameras[camera]
+        progress.planned = progress.ledger.planned = planned
+
+    def settled(self, stored: Mapping[str, LedgerCounts]) -> dict[str, LedgerCounts]:
+        """Return the recorder's account with what it does not know. Engine."""
+        return {
+            name: self._settle(self.cameras[name], counts)
+            if name in self.cameras
+            else counts
+            for name, counts in stored.items()
+        }
+
+    @property
+    def passed_over(self) -> dict[str, int]:
+        """How many frames of each camera are missing because the plan allows it."""
+        return {name: len(p.passed_over) for name, p in self.cameras.items()}
+
     def cancel(self) -> None:
-        """Ask the engine to end the film."""
+        """Ask the engine to end the run."""
         self.cancelled.set()
         self.news.set()
 
@@ -131,6 +174,22 @@ class FilmProgress:
     def counts(self) -> dict[str, LedgerCounts]:
         """Return every camera's account as of now."""
         return {name: p.ledger.snapshot() for name, p in self.cameras.items()}
+
+    @staticmethod
+    def _settle(progress: CameraProgress, counts: LedgerCounts) -> LedgerCounts:
+        if not progress.passed_over:
+            return msgspec.structs.replace(counts, planned=progress.planned)
+        # Those at the end: the recorder does not know that they were to come.
+        late = [i for i in progress.passed_over if i not in counts.gaps]
+        end = counts.received + counts.gap_count
+        unknown = sorted(index for index in late if index >= end)
+        gaps = (*counts.gaps, *unknown)
+        return msgspec.structs.replace(
+            counts,
+            planned=progress.planned,
+            gaps=gaps[:MOST_LISTED],
+            gap_count=counts.gap_count + len(unknown),
+        )
 
     def _told(self, camera: str) -> CameraProgress:
         progress = self.cameras[camera]

@@ -1,14 +1,46 @@
-"""A run as its owner holds it: watch it, wait for it, cancel it."""
+"""A run as its owner holds it: watch it, wait for it, pause it, cancel it."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from typing import Protocol
 
 from psygnal import Signal
 
+from hal.acquisition.plan import FilmPlan
+from hal.acquisition.plans import AnyEvent, Plan
 from hal.acquisition.run_status import RunState, RunStatus
 from hal.base import Clock, RunError
+
+
+class RunCommands(Protocol):
+    """How a handle reaches who conducts its run.
+
+    Runs on: any.
+    """
+
+    def cancel(self, run_id: str) -> None:
+        """Ask it to end; returns at once."""
+
+    def pause(self, run_id: str) -> None:
+        """Ask it to do nothing more; returns at once.
+
+        Raises:
+            HalError: It cannot be paused.
+        """
+
+    def resume(self, run_id: str) -> None:
+        """Ask it to go on; returns at once."""
+
+    def extend(self, run_id: str, plan: Plan) -> RunStatus:
+        """Add a plan to its end.
+
+        Raises:
+            HalError: It cannot be added, or the run is over.
+        """
+
+    def plan(self, run_id: str) -> FilmPlan | Plan:
+        """Return what it does, with all that was added."""
 
 
 class RunHandle:
@@ -22,18 +54,16 @@ class RunHandle:
 
     statusChanged = Signal(RunStatus)  # noqa: N815 - the name users know
 
-    def __init__(
-        self, status: RunStatus, cancel: Callable[[str], None], clock: Clock
-    ) -> None:
+    def __init__(self, status: RunStatus, commands: RunCommands, clock: Clock) -> None:
         """Begin with a first status.
 
         Args:
             status: What `StartRun` answered.
-            cancel: Asks the acquisition to end the run of that id; returns at once.
+            commands: Reaches the acquisition.
             clock: Whose time `wait` counts.
         """
         self._status = status
-        self._cancel = cancel
+        self._commands = commands
         self._clock = clock
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -62,7 +92,52 @@ class RunHandle:
     def cancel(self) -> None:
         """Ask the run to end; returns at once, and does nothing when it is over."""
         if self.is_running:
-            self._cancel(self.run_id)
+            self._commands.cancel(self.run_id)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it does nothing until it is resumed."""
+        return self._status.state is RunState.PAUSED
+
+    def pause(self) -> None:
+        """Have it do nothing more; what has begun is finished first.
+
+        Returns at once, and does nothing when it is over; the status tells when it has
+        paused. Light is off and shutters are closed meanwhile.
+
+        Raises:
+            StateError: A film cannot be paused.
+        """
+        if self.is_running:
+            self._commands.pause(self.run_id)
+
+    def resume(self) -> None:
+        """Have it go on; returns at once, and does nothing when it is over.
+
+        Times of the plan are not moved: what has become late is done at once.
+        """
+        if self.is_running:
+            self._commands.resume(self.run_id)
+
+    def extend(self, plan: Plan) -> None:
+        """Add a plan to the end of this one, while it goes on.
+
+        Raises:
+            PlanError: It cannot be done here, or not after this one.
+            StateError: The run is over, or a film.
+        """
+        self.update(self._commands.extend(self.run_id, plan))
+
+    @property
+    def plan(self) -> FilmPlan | Plan:
+        """What it does, with all that was added."""
+        return self._commands.plan(self.run_id)
+
+    @property
+    def events(self) -> tuple[AnyEvent, ...]:
+        """All events in the order in which they are done; none of a film."""
+        plan = self.plan
+        return () if isinstance(plan, FilmPlan) else tuple(plan)
 
     def result(self) -> RunStatus:
         """Return the final status of a run that was done.

@@ -25,8 +25,8 @@ class FrameStamp(NamedTuple):
 class Camera(Device):
     """Delivers frames of fixed shape and dtype between `start` and `stop`.
 
-    Runs on: worker for everything, except that between `start` and `stop` the grab loop
-    (camera thread) owns the driver and alone calls it.
+    Runs on: worker for everything, except that between `start` and `stop` of a film the
+    grab loop (camera thread) owns the driver and alone calls it.
     """
 
     exposure_s = Float(0.01, unit="s", low=0.0, high="max_exposure_s", help="Exposure.")
@@ -124,6 +124,40 @@ class Camera(Device):
     @abstractmethod
     def stop(self) -> None:
         """Stop exposing; harmless when not running."""
+
+    # -- frames for the events of a plan: asked for one by one ------------------------
+
+    def begin_requests(self) -> None:
+        """Get ready to expose whenever `request` says so; `arm` came before.
+
+        Most cameras have nothing to do: each request is a short film.
+
+        Raises:
+            StateError: Not open, or running.
+        """
+        self._require_open()
+
+    def request(self, first: int, count: int) -> None:
+        """Begin to expose `count` frames, now; fetch them with `read_into`.
+
+        Their stamps count from 0 with each request.
+
+        Args:
+            first: Index of the first of them among all frames of the run.
+            count: How many, one after the other without a pause.
+
+        Raises:
+            StateError: Not open, or what was requested before was not ended.
+        """
+        self.start(count)
+
+    def end_request(self) -> None:
+        """Have nothing of the last request left to come; harmless without one."""
+        self.stop()
+
+    def end_requests(self) -> None:
+        """Be idle again; harmless when it is."""
+        self.stop()
 
     @property
     def has_companions(self) -> bool:

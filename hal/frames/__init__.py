@@ -3,7 +3,7 @@
 from hal.frames._memory import MIN_SLOTS, Place, RingHandle
 from hal.frames.batches import IndexBatches
 from hal.frames.frame import Frame, FrameInfo, Pixels
-from hal.frames.ledger import FrameLedger, LedgerCounts
+from hal.frames.ledger import MOST_LISTED, FrameLedger, LedgerCounts
 from hal.frames.readers import LatestReader, LosslessReader, Newest
 from hal.frames.ring import Admission, FrameRing, Lag, ReaderState
 from hal.frames.rings import KEEP_S, FrameRings, OwnRings
@@ -11,6 +11,7 @@ from hal.frames.rings import KEEP_S, FrameRings, OwnRings
 __all__ = [
     "KEEP_S",
     "MIN_SLOTS",
+    "MOST_LISTED",
     "Admission",
     "Frame",
     "FrameInfo",

@@ -1,7 +1,9 @@
 """The vocabulary: everything modules say to each other, a file per topic."""
 
+from hal.messages.ability import GetWheelAbility, WheelAbility
 from hal.messages.camera import (
     ArmCamera,
+    CallOffFrames,
     CameraArmed,
     CameraFinished,
     CompanionsWritten,
@@ -12,8 +14,15 @@ from hal.messages.camera import (
     TakeFrames,
     WriteCompanions,
 )
+from hal.messages.channel import ChannelDescription, GetChannel
 from hal.messages.feed import FeedDescription, GetFeed
-from hal.messages.focus import FocusMeasured, FocusReading, GetFocus
+from hal.messages.focus import (
+    FindFocus,
+    FocusFound,
+    FocusMeasured,
+    FocusReading,
+    GetFocus,
+)
 from hal.messages.light import (
     FilterWheelMoved,
     GetLight,
@@ -37,12 +46,15 @@ from hal.messages.recording import (
 from hal.messages.run import (
     CancelRun,
     ExtendRun,
+    GetRunPlan,
     GetRunStatus,
     PauseRun,
+    ReleaseRun,
     ResumeRun,
     RunAccepted,
     RunStatusChanged,
     StartRun,
+    SuspendRun,
 )
 from hal.messages.settings import SetParameters
 from hal.messages.stage import (
@@ -67,25 +79,32 @@ from hal.messages.temperature import (
 
 __all__ = [
     "ArmCamera",
+    "CallOffFrames",
     "CameraArmed",
     "CameraFinished",
     "CancelRun",
+    "ChannelDescription",
     "CompanionsWritten",
     "ExtendRun",
     "FeedDescription",
     "FilterWheelMoved",
+    "FindFocus",
     "FinishRecording",
+    "FocusFound",
     "FocusMeasured",
     "FocusReading",
     "FramesReceived",
     "FramesStored",
     "FramesTaken",
+    "GetChannel",
     "GetFeed",
     "GetFocus",
     "GetLight",
+    "GetRunPlan",
     "GetRunStatus",
     "GetStagePosition",
     "GetTemperature",
+    "GetWheelAbility",
     "GetZPosition",
     "HaltMotion",
     "LightChanged",
@@ -101,6 +120,7 @@ __all__ = [
     "RecordingFailed",
     "RecordingFinished",
     "RecordingOpened",
+    "ReleaseRun",
     "ResumeRecording",
     "ResumeRun",
     "RunAccepted",
@@ -115,9 +135,11 @@ __all__ = [
     "StartCamera",
     "StartRun",
     "StopCamera",
+    "SuspendRun",
     "TakeFrames",
     "TemperatureMeasured",
     "TemperatureState",
+    "WheelAbility",
     "WriteCompanions",
     "ZMoved",
     "ZPosition",

@@ -86,6 +86,18 @@ class FramesTaken(Record, frozen=True):
     """Fewer than asked for when they were called off meanwhile."""
     began_s: float
     """When the first exposure began, on the clock of HAL's processes."""
+    error: ErrorRecord | None = None
+    """Why the next one after them did not come."""
+
+
+class CallOffFrames(Request, frozen=True):
+    """End the `TakeFrames` that is being done after the frame being exposed.
+
+    Harmless when there is none.
+    """
+
+    lane: ClassVar[Lane] = Lane.URGENT
+    run_id: str
 
 
 class StopCamera(Request, frozen=True):

@@ -55,6 +55,31 @@ class ResumeRun(Request, frozen=True):
     run_id: str
 
 
+class SuspendRun(Request, frozen=True):
+    """Pause whatever run is going on because of a condition of the microscope.
+
+    Harmless without a run; kept for those that begin while it holds.
+    """
+
+    lane: ClassVar[Lane] = Lane.URGENT
+    by: str
+    """Name of the guard that says so; one reason of each counts."""
+    why: str
+
+
+class ReleaseRun(Request, frozen=True):
+    """Withdraw what a guard has said; harmless if it said nothing."""
+
+    lane: ClassVar[Lane] = Lane.URGENT
+    by: str
+
+
+class GetRunPlan(Request, frozen=True):
+    """Answers with the `Plan` of a run of this session, and all that was added."""
+
+    run_id: str
+
+
 class ExtendRun(Request, frozen=True):
     """Add a plan to the end of one that is going on; answers with its `RunStatus`."""
 

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
-from hal.acquisition import FilmEngine, FilmProgress, RunStatus
+import msgspec
+
+from hal.acquisition import (
+    PERSON,
+    FilmEngine,
+    FilmPlan,
+    Plan,
+    PlanEngine,
+    RunEngine,
+    RunProgress,
+    RunStatus,
+)
 from hal.base import (
     ErrorRecord,
     ModuleState,
@@ -30,15 +41,23 @@ from hal.kernel import (
 from hal.messages import (
     CameraFinished,
     CancelRun,
+    ExtendRun,
     FramesReceived,
     FramesStored,
+    GetRunPlan,
     GetRunStatus,
+    PauseRun,
     RecordingFailed,
+    ReleaseRun,
+    ResumeRun,
     RunAccepted,
     RunStatusChanged,
     StartRun,
+    SuspendRun,
 )
 from modules.acquisition.microscope import Microscope
+from modules.acquisition.plan_microscope import PlanMicroscope
+from modules.acquisition.study import study
 
 STALL_S: Final = 10.0
 PREPARE_S: Final = 40.0
@@ -55,6 +74,13 @@ _USELESS: Final = frozenset(
 _BEGINS_ANEW: Final = frozenset({ModuleState.HUNG, ModuleState.RESTARTING})
 
 
+class _Past(NamedTuple):
+    """A run that is over."""
+
+    status: RunStatus
+    plan: FilmPlan | Plan
+
+
 class AcquisitionModule(Module):
     """Validates plans, runs them in a loop of its own, and reports their status.
 
@@ -69,8 +95,10 @@ class AcquisitionModule(Module):
         self, name: str, context: Context, *, deadline_s: float = 5.0, **values: Value
     ) -> None:
         super().__init__(name, context, deadline_s=deadline_s, **values)
-        self._engine: FilmEngine | None = None
-        self._past: dict[str, RunStatus] = {}
+        self._engine: RunEngine | None = None
+        self._past: dict[str, _Past] = {}
+        self._suspended: dict[str, str] = {}
+        """By guard: why no run may go on."""
 
     @handles(StartRun)
     def on_start_run(self, msg: StartRun) -> None:
@@ -82,10 +110,18 @@ class AcquisitionModule(Module):
             raise StateError(
                 f"run {self._engine.status.run_id} is going on: one at a time"
             )
-        cameras = self._cameras(msg)
         run_id = new_ulid()
-        rig = Microscope(run_id, msg, self)
-        engine = FilmEngine(run_id, msg.plan, cameras, rig, self.clock, self._report)
+        film = msg.plan if isinstance(msg.plan, FilmPlan) else msg.plan.film
+        engine: RunEngine
+        rig: Microscope
+        if film is not None:
+            cameras = self._cameras(film)
+            rig = Microscope(run_id, msgspec.structs.replace(msg, plan=film), self)
+            engine = FilmEngine(run_id, film, cameras, rig, self.clock, self._report)
+        else:
+            assert isinstance(msg.plan, Plan)
+            cameras = self._cameras(FilmPlan(None))
+            rig, engine = self._plan_run(run_id, msg, msg.plan, cameras)
         self._hold(run_id, cameras)
         self._engine = engine
         self.run_job(
@@ -101,14 +137,61 @@ class AcquisitionModule(Module):
             self._set_mode(SystemMode.ABORTING, msg.run_id)
             self._engine.progress.cancel()
 
+    @handles(PauseRun)
+    def on_pause(self, msg: PauseRun) -> None:
+        """Hold a run back; returns at once, its status tells the rest."""
+        if (engine := self._going_on(msg.run_id)) is not None:
+            self._plan_engine(engine).pauses.add(PERSON, f"by {current_principal()}")
+
+    @handles(ResumeRun)
+    def on_resume(self, msg: ResumeRun) -> None:
+        """Let a run go on; what guards said before no longer counts."""
+        if (engine := self._going_on(msg.run_id)) is not None:
+            self._suspended.clear()
+            self._plan_engine(engine).pauses.clear()
+
+    @handles(SuspendRun)
+    def on_suspend(self, msg: SuspendRun) -> None:
+        """Hold back whatever run follows a plan, and those to come."""
+        self._suspended[msg.by] = msg.why
+        if isinstance(self._engine, PlanEngine):
+            self._engine.pauses.add(msg.by, msg.why)
+
+    @handles(ReleaseRun)
+    def on_release(self, msg: ReleaseRun) -> None:
+        """Forget what a guard said."""
+        self._suspended.pop(msg.by, None)
+        if isinstance(self._engine, PlanEngine):
+            self._engine.pauses.remove(msg.by)
+
+    @handles(ExtendRun)
+    def on_extend(self, msg: ExtendRun) -> None:
+        """Check a plan on the worker, and add it to the end of the present one."""
+        engine = self._going_on(msg.run_id)
+        if engine is None:
+            raise StateError(f"run {msg.run_id} is not going on: start another one")
+        plan_engine = self._plan_engine(engine)
+        cameras = self._cameras(FilmPlan(None))
+
+        def extend() -> RunStatus:
+            plan_engine.extend(msg.plan, study(msg.plan, cameras))
+            return plan_engine.status
+
+        self.run_job(extend, deadline_s=PREPARE_S)
+
+    @handles(GetRunPlan)
+    def on_get_plan(self, msg: GetRunPlan) -> FilmPlan | Plan:
+        """Answer with what a run does, or did."""
+        if (engine := self._going_on(msg.run_id)) is not None:
+            return engine.plan
+        return self._past_run(msg.run_id).plan
+
     @handles(GetRunStatus)
     def on_get_status(self, msg: GetRunStatus) -> RunStatus:
         """Answer with the newest status of a run."""
-        if self._engine is not None and self._engine.status.run_id == msg.run_id:
-            return self._engine.status
-        if msg.run_id in self._past:
-            return self._past[msg.run_id]
-        raise StateError(f"there was no run {msg.run_id} in this session")
+        if (engine := self._going_on(msg.run_id)) is not None:
+            return engine.status
+        return self._past_run(msg.run_id).status
 
     @handles(FramesReceived)
     def on_frames_received(self, msg: FramesReceived) -> None:
@@ -170,19 +253,50 @@ class AcquisitionModule(Module):
             then=lambda _: self.set_state(ModuleState.STOPPED),
         )
 
-    def _cameras(self, msg: StartRun) -> tuple[str, ...]:
+    def _plan_run(
+        self, run_id: str, msg: StartRun, plan: Plan, cameras: tuple[str, ...]
+    ) -> tuple[PlanMicroscope, PlanEngine]:
+        """Return the engine of a plan, and the microscope it sees."""
+        rig = PlanMicroscope(run_id, msg, self)
+        engine = PlanEngine(
+            run_id, plan, partial(study, plan, cameras), rig, self.clock, self._report
+        )
+        for guard, why in self._suspended.items():
+            engine.pauses.add(guard, why)
+        return rig, engine
+
+    def _going_on(self, run_id: str) -> RunEngine | None:
+        """Return the engine of that run; None if it is over, or never was."""
+        engine = self._engine
+        return engine if engine and engine.status.run_id == run_id else None
+
+    @staticmethod
+    def _plan_engine(engine: RunEngine) -> PlanEngine:
+        if not isinstance(engine, PlanEngine):
+            raise StateError(
+                "a film exposes all the time: only a run that follows a plan can be "
+                "paused or extended"
+            )
+        return engine
+
+    def _past_run(self, run_id: str) -> _Past:
+        if run_id not in self._past:
+            raise StateError(f"there was no run {run_id} in this session")
+        return self._past[run_id]
+
+    def _cameras(self, plan: FilmPlan) -> tuple[str, ...]:
         known = self.context.names_of_role("camera")
         if not known:
             raise PlanError("there is no camera: a film needs a module of that role")
-        for name in msg.plan.cameras:
+        for name in plan.cameras:
             if name not in known:
                 raise PlanError(
                     f"there is no camera '{name}': expected one of {one_of(known)}"
                     f"{did_you_mean(name, known)}"
                 )
-        return msg.plan.cameras or known
+        return plan.cameras or known
 
-    def _progress(self, run_id: str, camera: str) -> FilmProgress | None:
+    def _progress(self, run_id: str, camera: str) -> RunProgress | None:
         """Return the account of the run of that id.
 
         Ignored are late news of other runs, and those of feeds that are only shown.
@@ -192,16 +306,16 @@ class AcquisitionModule(Module):
         progress = self._engine.progress
         return progress if camera in progress.cameras else None
 
-    def _prepare(self, engine: FilmEngine) -> None:
+    def _prepare(self, engine: RunEngine) -> None:
         try:
             engine.prepare(PREPARE_S)
         except BaseException:
             self.post_own(partial(self._forget, engine))
             raise
 
-    def _go(self, engine: FilmEngine, rig: Microscope) -> RunAccepted:
+    def _go(self, engine: RunEngine, rig: Microscope) -> RunAccepted:
         def run(loop: Loop) -> None:
-            rig.beat = loop.beat
+            rig.beat = engine.look
             engine.run(loop.beat)
 
         self.run_loop(
@@ -210,7 +324,7 @@ class AcquisitionModule(Module):
         return RunAccepted(engine.status.run_id, engine.status)
 
     def _run_ended(
-        self, engine: FilmEngine, _loop: Loop, error: ErrorRecord | None
+        self, engine: RunEngine, _loop: Loop, error: ErrorRecord | None
     ) -> None:
         self._close_run(engine.status if error is None else engine.abandon(error))
 
@@ -225,14 +339,16 @@ class AcquisitionModule(Module):
         """Remember how a run ended, make way for the next, and tell; once."""
         if status.run_id in self._past:
             return
-        self._past[status.run_id] = status
+        engine = self._going_on(status.run_id)
+        plan = FilmPlan(None) if engine is None else engine.plan
+        self._past[status.run_id] = _Past(status, plan)
         while len(self._past) > _KEPT:
             del self._past[next(iter(self._past))]
-        if self._engine is not None and self._engine.status.run_id == status.run_id:
-            self._forget(self._engine)
+        if engine is not None:
+            self._forget(engine)
         self.send(RunStatusChanged(status.run_id, status))
 
-    def _forget(self, engine: FilmEngine) -> None:
+    def _forget(self, engine: RunEngine) -> None:
         if self._engine is engine:
             self._engine = None
             self.context.leases.release(engine.status.run_id)

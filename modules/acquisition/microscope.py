@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from hal.acquisition import Armed, FinishedFilm
+from hal.acquisition import Armed, FilmPlan, FinishedFilm, Plan
 from hal.base import ErrorRecord, HalError, ModuleDead, StateError, get_logger
 from hal.kernel import Delivery, DescribeParameters, Module, ParameterList, Request
 from hal.messages import (
@@ -29,7 +29,8 @@ from hal.messages import (
 )
 from modules.acquisition.saved_feeds import saved_feeds
 
-_SLICE_S: Final = 0.5
+_SLICE_S: Final = 0.02
+"""So soon it is noticed that a run is to end, or to pause."""
 _RESUMES: Final = 3
 """So many successors of the recorder are asked to go on with a film."""
 
@@ -62,11 +63,12 @@ class Microscope:
         }
         return saved_feeds(self._feeds, cameras)
 
-    def arm(self, camera: str, frames: int | None) -> Armed:
-        """Get a camera or feed ready for a film of so many frames of each camera."""
+    def arm(self, camera: str, frames: int | None, *, on_request: bool) -> Armed:
+        """Get a camera or feed ready for so many frames of the camera."""
         feed = self._feeds.get(camera)
         source = None if feed is None else self._armed[feed.source]
-        armed = self._ask(ArmCamera(self.run_id, frames, source), camera, CameraArmed)
+        request = ArmCamera(self.run_id, frames, source, on_request)
+        armed = self._ask(request, camera, CameraArmed)
         self._armed[camera] = armed
         return Armed(armed.exposure_s, armed.frames)
 
@@ -75,7 +77,7 @@ class Microscope:
         self._opened_by = OpenRecording(
             run_id=self.run_id,
             cameras=tuple(self._armed.values()),
-            frames=self._request.plan.frames,
+            frames=_frames(self._request.plan),
             directory=self._request.directory,
             name=self._request.name,
             formats=self._request.formats,
@@ -146,11 +148,14 @@ class Microscope:
         if len(stages) != 1:
             return None
         try:
-            at = self._ask(GetStagePosition(), stages[0], StagePosition)
+            at = self._position(stages[0])
         except HalError as exc:
             log.warning("stage position unknown", why=str(exc))
             return None
         return at.x_um, at.y_um
+
+    def _position(self, stage: str) -> StagePosition:
+        return self._ask(GetStagePosition(), stage, StagePosition)
 
     def _parameters(self) -> tuple[ParameterList, ...]:
         """All modules' parameters; a module that does not answer is left out, noted."""
@@ -166,8 +171,14 @@ class Microscope:
                 log.warning("parameters unknown", of=name, why=str(exc))
         return tuple(found)
 
-    def _ask(self, message: Request, to: str | None, expected: type[R]) -> R:
-        answer = self._send(message, to)
+    def _ask(
+        self,
+        message: Request,
+        to: str | None,
+        expected: type[R],
+        deadline_s: float | None = None,
+    ) -> R:
+        answer = self._send(message, to, deadline_s)
         if not isinstance(answer, expected):
             raise StateError(
                 f"{to or 'the receiver'} answered {type(answer).__name__}, "
@@ -175,14 +186,33 @@ class Microscope:
             )
         return answer
 
-    def _send(self, message: Request, to: str | None) -> Any:
-        delivery = self._module.send(
-            message, to=to, run_id=self.run_id, reply=_is_looked_at_here
+    def _send(
+        self, message: Request, to: str | None, deadline_s: float | None = None
+    ) -> Any:
+        delivery = self._post(message, to, deadline_s)
+        self._await(delivery)
+        return delivery.result()
+
+    def _post(
+        self, message: Request, to: str | None, deadline_s: float | None = None
+    ) -> Delivery:
+        return self._module.send(
+            message,
+            to=to,
+            run_id=self.run_id,
+            deadline_s=deadline_s,
+            reply=_is_looked_at_here,
         )
-        # The watchdog ends the delivery at its deadline; meanwhile the engine beats.
+
+    def _await(self, delivery: Delivery) -> None:
+        """Wait for it; the engine looks around meanwhile, and may have had enough."""
+        # The watchdog ends the delivery at its deadline.
         while not delivery.wait(_SLICE_S):
             self.beat()
-        return delivery.result()
+
+
+def _frames(plan: FilmPlan | Plan) -> int | None:
+    return plan.frames if isinstance(plan, FilmPlan) else plan.n_images
 
 
 def _is_looked_at_here(_delivery: Delivery) -> None:

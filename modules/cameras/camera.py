@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -11,15 +12,18 @@ from hal.frames import FrameRing, FrameRings
 from hal.kernel import DeviceModule, Loop, handles
 from hal.messages import (
     ArmCamera,
+    CallOffFrames,
     CameraArmed,
     CameraFinished,
     CompanionsWritten,
     FramesReceived,
     StartCamera,
     StopCamera,
+    TakeFrames,
     WriteCompanions,
 )
 from modules.cameras.grab import Grab
+from modules.cameras.requests import RequestedFrames
 
 STALL_S: Final = 5.0
 """A driver call of the grab loop may take this long beyond the exposure time."""
@@ -41,6 +45,13 @@ class CameraModule(DeviceModule[Camera]):
         high=3600.0,
         help="How long a full ring may hold up the camera before the film fails.",
     )
+    patience_s = Float(
+        5.0,
+        unit="s",
+        low=0.1,
+        high=3600.0,
+        help="How long a frame asked for may take beyond its exposure.",
+    )
 
     _run_id = ""
     _filmed = ""
@@ -48,12 +59,14 @@ class CameraModule(DeviceModule[Camera]):
     _frames: int | None = None
     _ring: FrameRing | None = None
     _grab: Grab | None = None
+    _on_request = False
+    _requested: RequestedFrames | None = None
 
     @handles(ArmCamera)
     def on_arm(self, msg: ArmCamera) -> None:
         """Make the ring for a film; on the worker, because its memory takes a while."""
         camera = self.device
-        if self._grab is not None:
+        if self._grab is not None or self._requested is not None:
             raise StateError(f"{self.name} is busy with run {self._run_id}")
         rings = self.context.service(FrameRings)
 
@@ -67,6 +80,7 @@ class CameraModule(DeviceModule[Camera]):
     def _armed(self, msg: ArmCamera, ring: FrameRing) -> CameraArmed:
         camera = self._driver
         self._ring, self._run_id, self._frames = ring, msg.run_id, msg.frames
+        self._on_request = msg.on_request
         height, width = camera.frame_shape
         x_px, y_px, _, _ = camera.roi
         return CameraArmed(
@@ -87,10 +101,25 @@ class CameraModule(DeviceModule[Camera]):
 
     @handles(StartCamera)
     def on_start_camera(self, msg: StartCamera) -> None:
-        """Start the grab loop."""
+        """Start the grab loop, or wait for what is requested."""
         camera = self.device
-        if self._ring is None or msg.run_id != self._run_id or self._grab is not None:
+        is_going_on = self._grab is not None or self._requested is not None
+        if self._ring is None or msg.run_id != self._run_id or is_going_on:
             raise StateError(f"{self.name} is not armed for run {msg.run_id}")
+        self._filmed = self._run_id
+        if self._on_request:
+            self._requested = RequestedFrames(
+                self.name,
+                camera,
+                self._ring,
+                run_id=self._run_id,
+                block_s=self.block_s,
+                patience_s=self.patience_s,
+                clock=self.clock,
+                tell=self._tell,
+            )
+            self.run_job(self._requested.begin)
+            return
         grab = Grab(
             self.name,
             camera,
@@ -109,7 +138,24 @@ class CameraModule(DeviceModule[Camera]):
             serves_jobs=True,
         )
         self._grab = grab
-        self._filmed = self._run_id
+
+    @handles(TakeFrames)
+    def on_take_frames(self, msg: TakeFrames) -> None:
+        """Expose for events of a plan, on the worker."""
+        requested = self._requested
+        if requested is None or msg.run_id != requested.run_id:
+            raise StateError(f"{self.name} takes no frames for run {msg.run_id}")
+        self.run_job(
+            partial(requested.take, msg),
+            deadline_s=requested.time_for_s(msg) + self.deadline_s,
+            what="take frames",
+        )
+
+    @handles(CallOffFrames)
+    def on_call_off(self, msg: CallOffFrames) -> None:
+        """End what is requested after the present frame."""
+        if self._requested is not None and msg.run_id == self._requested.run_id:
+            self._requested.call_off()
 
     @handles(WriteCompanions)
     def on_write_companions(self, msg: WriteCompanions) -> None:
@@ -130,6 +176,16 @@ class CameraModule(DeviceModule[Camera]):
         if msg.run_id != self._run_id:
             return
         self._run_id = ""
+        requested = self._requested
+        if requested is not None:
+            requested.call_off()
+            self._driver.halt()
+            self.run_job(
+                requested.end,
+                deadline_s=STALL_S + 2 * self._driver.exposure_s,
+                then=lambda _: self._requests_ended(requested),
+            )
+            return
         if self._grab is None:
             self._drop_ring()
             return
@@ -173,6 +229,10 @@ class CameraModule(DeviceModule[Camera]):
             self.send(finished)
         else:
             self.send_failure(finished, "film failed", error, run=grab.run_id)
+
+    def _requests_ended(self, requested: RequestedFrames) -> None:
+        self._requested = None
+        self.send(CameraFinished(requested.run_id, self.name, requested.count))
 
     def _drop_ring(self) -> None:
         self._ring = None

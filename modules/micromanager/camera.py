@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from pymmcore_plus import CMMCorePlus
 
 _SLICE_S: Final = 0.05
+_LONGEST_SNAP_S: Final = 0.1
 """How long one call waits for a frame; it gives way to other calls at once."""
 _STOP_S: Final = 5.0
 """How long a camera may take to stop, beyond the exposure it is in."""
@@ -85,6 +86,7 @@ class MMCamera(MMDevice, Camera):
     def __init__(self, **values: Value) -> None:
         self._chip: Chip | None = None
         self._running = False
+        self._snapped: int | None = None
         self._ordered: int | None = None
         self._delivered = 0
         self._begun_s = 0.0
@@ -132,6 +134,8 @@ class MMCamera(MMDevice, Camera):
         self, out: np.ndarray[Any, Any], timeout_s: float
     ) -> FrameStamp | None:
         self._require_open()
+        if self._snapped is not None:
+            return self._read_snapped(out, timeout_s)
         if not self._running:
             raise StateError(f"MMCamera '{self._label}' is not running")
         self._check_out(out)
@@ -154,8 +158,28 @@ class MMCamera(MMDevice, Camera):
             if left_s <= 0.0:
                 return None
 
+    def request(self, first: int, count: int) -> None:
+        """Begin to expose; one short frame is a snap, which costs least.
+
+        The core takes it as a whole, so one that may have to be halted is a film.
+        """
+        self._require_open()
+        if count > 1 or self.exposure_s > _LONGEST_SNAP_S:
+            super().request(first, count)
+            return
+        if self._running or self._snapped is not None:
+            raise StateError(f"MMCamera '{self._label}' is running already")
+        self._halt.clear()
+        self._call("snap with", self._snap)
+        self._snapped = 1
+
+    def end_request(self) -> None:
+        self._snapped = None
+        super().end_request()
+
     def stop(self) -> None:
         """Stop exposing; harmless when not running."""
+        self._snapped = None
         if not self._running:
             return
         self._running = False
@@ -261,6 +285,34 @@ class MMCamera(MMDevice, Camera):
                 label, _ENDLESS if frames is None else frames, 0.0, True
             )
         owner.streaming = label
+
+    def _snap(self, core: CMMCorePlus) -> None:
+        owner, label = self._require_owner(), self._label
+        if owner.streaming not in ("", label):
+            raise StateError(
+                f"Micro-Manager camera '{label}': '{owner.streaming}' is running, and "
+                "a core has one image buffer"
+            )
+        make_current(core, label)
+        core.snapImage()
+
+    def _read_snapped(
+        self, out: np.ndarray[Any, Any], timeout_s: float
+    ) -> FrameStamp | None:
+        self._check_out(out)
+        self._check_halt()
+        if self._snapped == 0:
+            self.clock.wait(self._halt, timeout_s)
+            return None
+        self._snapped = 0
+        image = self._call("read", lambda core: core.getImage(fix=False))
+        if image.shape != out.shape or image.dtype != out.dtype:
+            raise DeviceError(
+                f"Micro-Manager camera '{self._label}': its image is {image.shape} "
+                f"{image.dtype}, expected {out.shape} {out.dtype}"
+            )
+        np.copyto(out, image)
+        return FrameStamp(counter=0, hardware_s=None)
 
     def _stop(self, core: CMMCorePlus) -> None:
         core.stopSequenceAcquisition(self._label)

@@ -75,6 +75,11 @@ class OrderedPace:
         """Return when frame `index` was exposed, from the start of the film."""
         return self._ends[index] - self._begun_s
 
+    def drop(self, index: int) -> None:
+        """Forget the orders for frame `index` and those after it."""
+        self._orders.clear()
+        del self._ends[index:]
+
 
 class FollowingPace:
     """The exposures of one film of another camera, wherever that runs.

@@ -47,6 +47,10 @@ class _Film:
     """How many are asked for; infinity for no end."""
     index: int = 0
     """Of the next frame."""
+    first: int = 0
+    """Index at the begin of the present request."""
+    shift: int = 0
+    """What is added to an index for what is drawn: the number in the run."""
 
 
 class SimCamera(Inhabitant, Camera):
@@ -174,6 +178,31 @@ class SimCamera(Inhabitant, Camera):
             )
         film.pace.order()
 
+    def begin_requests(self) -> None:
+        """Get ready; all requests together are one film of its world."""
+        self._require_idle()
+        if self.trigger_by == FOLLOWING:
+            return  # it exposes when another camera does: each request is a film
+        self._film = _Film(*self._prepared(ORDERED), frames=math.inf)
+
+    def request(self, first: int, count: int) -> None:
+        film = self._film
+        if film is None:
+            super().request(first, count)
+            return
+        assert isinstance(film.pace, OrderedPace)
+        self._halt.clear()
+        film.first, film.shift = film.index, first - film.index
+        for _ in range(count):
+            film.pace.order()
+
+    def end_request(self) -> None:
+        film = self._film
+        if film is not None and isinstance(film.pace, OrderedPace):
+            film.pace.drop(film.index)
+        else:
+            super().end_request()
+
     def read_into(
         self, out: np.ndarray[Any, Any], timeout_s: float
     ) -> FrameStamp | None:
@@ -190,11 +219,13 @@ class SimCamera(Inhabitant, Camera):
             if wait_s > left_s:
                 return None
         self._check_halt()
-        index = film.draw(film.index, out)
+        drawn = film.draw(film.index + film.shift, out)
         if self.index_pixels:
-            write_index(index, out)
+            write_index(drawn, out)
+        index = drawn - film.shift
         film.index = index + 1
-        return FrameStamp(counter=index, hardware_s=film.pace.ready_s(index))
+        ready_s = film.pace.ready_s(index)
+        return FrameStamp(counter=index - film.first, hardware_s=ready_s)
 
     def stop(self) -> None:
         self._film = None
@@ -248,14 +279,17 @@ class SimCamera(Inhabitant, Camera):
     def _due_in_s(self, film: _Film) -> float:
         return film.pace.due_in_s(film.index) if film.index < film.frames else math.inf
 
-    def _prepared(self) -> tuple[Pace, Callable[[int, np.ndarray[Any, Any]], int]]:
+    def _prepared(
+        self, trigger_by: str = ""
+    ) -> tuple[Pace, Callable[[int, np.ndarray[Any, Any]], int]]:
         """Return when the frames of a film come, and how to make them."""
+        trigger_by = trigger_by or self.trigger_by
         eye = self._eye
         if eye is not None:
             eye.prepare(self._view(), self._settings(), keep=self.ground_truth)
-            if self.trigger_by == FOLLOWING:
+            if trigger_by == FOLLOWING:
                 return self._followed(eye)
-        pace = (OrderedPace if self.trigger_by == ORDERED else FreePace)(
+        pace = (OrderedPace if trigger_by == ORDERED else FreePace)(
             self.clock, self.frame_period_s()
         )
         if eye is None:

@@ -40,7 +40,7 @@ class ScriptedRig:
     def feeds(self, cameras: tuple[str, ...]) -> Mapping[str, str]:
         return self.made_of
 
-    def arm(self, camera: str, frames: int | None) -> Armed:
+    def arm(self, camera: str, frames: int | None, *, on_request: bool) -> Armed:
         self._do(f"arm {camera}")
         return Armed(0.01, self.planned.get(camera, frames))
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hal.acquisition import Armed, FinishedFilm, RunState, RunStatus
-from hal.acquisition.engine import SILENCE_S, STORING_S
+from hal.acquisition.run_engine import SILENCE_S, STORING_S
 from hal.base import (
     Cancelled,
     DeviceError,
@@ -307,7 +307,7 @@ def test_a_silent_camera_fails_the_run_by_name() -> None:
 
 def test_a_camera_may_be_silent_for_as_long_as_it_exposes() -> None:
     film = Film("left")
-    film.rig.arm = lambda camera, frames: Armed(10.0, frames)  # type: ignore[method-assign]
+    film.rig.arm = lambda camera, frames, on_request: Armed(10.0, frames)  # type: ignore[method-assign]
     film.on("start left", lambda: None)
 
     film.run()

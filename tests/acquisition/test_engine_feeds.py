@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hal.acquisition import RunState
-from hal.acquisition.engine import SILENCE_S
+from hal.acquisition.run_engine import SILENCE_S
 from hal.base import DeviceError, ErrorRecord
 from tests.acquisition.scripted import FRAMES, Film, ledger
 

@@ -8,7 +8,15 @@ import msgspec
 import pytest
 from psygnal import EmitLoopError
 
-from hal.acquisition import RunHandle, RunState, RunStatus
+from hal.acquisition import (
+    FilmPlan,
+    ImageEvent,
+    Plan,
+    RunHandle,
+    RunState,
+    RunStatus,
+)
+from hal.acquisition.plans import explicit
 from hal.base import DiskFull, ErrorRecord, HalError, SystemClock
 from hal.testing import FakeClock
 
@@ -17,18 +25,56 @@ def status(state: RunState, run_id: str = "run1", **values: object) -> RunStatus
     return RunStatus(run_id=run_id, state=state, **values)  # type: ignore[arg-type]
 
 
-class Cancels(list[str]):
-    """The run ids whose end was asked for."""
+class Wishes(list[str]):
+    """What was asked for."""
+
+    def cancel(self, run_id: str) -> None:
+        self.append(f"cancel {run_id}")
+
+    def pause(self, run_id: str) -> None:
+        self.append(f"pause {run_id}")
+
+    def resume(self, run_id: str) -> None:
+        self.append(f"resume {run_id}")
+
+    def extend(self, run_id: str, plan: Plan) -> RunStatus:
+        self.append(f"extend {run_id}")
+        return status(RunState.RUNNING, n_events_total=plan.n_events)
+
+    def plan(self, run_id: str) -> FilmPlan | Plan:
+        return explicit([ImageEvent(index={"t": n}) for n in range(3)])
 
 
 @pytest.fixture
-def cancels() -> Cancels:
-    return Cancels()
+def wishes() -> Wishes:
+    return Wishes()
 
 
 @pytest.fixture
-def handle(cancels: Cancels) -> RunHandle:
-    return RunHandle(status(RunState.PENDING), cancels.append, FakeClock())
+def handle(wishes: Wishes) -> RunHandle:
+    return RunHandle(status(RunState.PENDING), wishes, FakeClock())
+
+
+def test_a_handle_asks_for_what_its_owner_wants_until_the_run_is_over(
+    handle: RunHandle, wishes: Wishes
+) -> None:
+    """R58."""
+    handle.pause()
+    handle.update(status(RunState.PAUSED))
+    assert handle.is_paused
+    handle.resume()
+    handle.extend(explicit([ImageEvent(), ImageEvent()]))
+    assert not handle.is_paused
+    assert handle.status.n_events_total == 2
+    assert [event.index for event in handle.events] == [{"t": 0}, {"t": 1}, {"t": 2}]
+    assert wishes == ["pause run1", "resume run1", "extend run1"]
+
+    handle.update(status(RunState.DONE))
+    handle.pause()
+    handle.resume()
+    handle.cancel()
+
+    assert len(wishes) == 3
 
 
 def test_a_status_is_immutable() -> None:
@@ -80,14 +126,14 @@ def test_news_after_the_end_is_ignored(handle: RunHandle) -> None:
 
 
 def test_wait_gives_up_after_its_time() -> None:
-    handle = RunHandle(status(RunState.RUNNING), lambda _: None, SystemClock())
+    handle = RunHandle(status(RunState.RUNNING), Wishes(), SystemClock())
 
     assert handle.wait(0.01) is None
 
 
 def test_wait_wakes_up_at_the_end() -> None:
     """R64."""
-    handle = RunHandle(status(RunState.RUNNING), lambda _: None, SystemClock())
+    handle = RunHandle(status(RunState.RUNNING), Wishes(), SystemClock())
     results: list[RunStatus | None] = []
     waiting = threading.Thread(target=lambda: results.append(handle.wait(10.0)))
     waiting.start()
@@ -99,26 +145,24 @@ def test_wait_wakes_up_at_the_end() -> None:
 
 
 def test_waiting_for_a_run_that_is_over_returns_at_once() -> None:
-    over = RunHandle(status(RunState.ERROR), lambda _: None, FakeClock())
+    over = RunHandle(status(RunState.ERROR), Wishes(), FakeClock())
 
     assert over.wait(1e9) is over.status
 
 
-def test_cancel_asks_for_the_end_of_this_run(
-    handle: RunHandle, cancels: Cancels
-) -> None:
+def test_cancel_asks_for_the_end_of_this_run(handle: RunHandle, wishes: Wishes) -> None:
     handle.cancel()
     handle.cancel()
 
-    assert set(cancels) == {"run1"}
+    assert set(wishes) == {"cancel run1"}
 
 
-def test_cancel_after_the_end_does_nothing(handle: RunHandle, cancels: Cancels) -> None:
+def test_cancel_after_the_end_does_nothing(handle: RunHandle, wishes: Wishes) -> None:
     handle.update(status(RunState.DONE))
 
     handle.cancel()
 
-    assert cancels == []
+    assert wishes == []
 
 
 def test_a_slot_that_raises_does_not_keep_anybody_waiting(handle: RunHandle) -> None:
@@ -196,7 +240,7 @@ class BusyStatus:
 def test_an_older_status_that_another_thread_brings_never_replaces_the_end() -> None:
     """Whoever starts a run asks for its status while its news come in."""
     busy = BusyStatus()
-    handle = RunHandle(busy, lambda _: None, SystemClock())  # type: ignore[arg-type]
+    handle = RunHandle(busy, Wishes(), SystemClock())  # type: ignore[arg-type]
     end = threading.Thread(target=handle.update, args=(status(RunState.DONE),))
     busy.bring_end = end
 

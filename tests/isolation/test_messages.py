@@ -91,11 +91,15 @@ def test_its_events_reach_everybody_with_who_caused_them(system: System) -> None
     )
     assert probe.wait_for(Happened) == Happened("puppet", 7)
     assert ask(system, Do("count"), "other") == 1
-    by_type = {}
-    until(lambda: any(r.get("type") == "puppet heard" for r in records))
-    for record in records:
-        if record["kind"] == "delivery":
-            by_type.setdefault(record["type"], record)
+    by_type: dict[str, Any] = {}
+
+    def all_told() -> bool:
+        for record in list(records):
+            if record["kind"] == "delivery":
+                by_type.setdefault(record["type"], record)
+        return {"do", "happened", "puppet heard"} <= by_type.keys()
+
+    until(all_told)
     do, happened = by_type["do"], by_type["happened"]
     assert happened["cause"] == do["id"]
     assert by_type["puppet heard"]["cause"] == happened["id"]

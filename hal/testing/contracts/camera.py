@@ -181,6 +181,61 @@ class CameraContract(DeviceContract[Camera]):
         self.read(device)
         self.assert_no_more(device)
 
+    def test_frames_are_exposed_when_they_are_asked_for(self, device: Camera) -> None:
+        device.begin_requests()
+        for first, count in ((0, 1), (1, 1), (2, 3), (7, 1)):
+            device.request(first, count)
+            for index in range(count):
+                _, stamp = self.read(device)
+                assert stamp.counter in (index, None)
+            device.end_request()
+        device.end_requests()
+
+        device.start(1)
+        self.read(device)
+        self.assert_no_more(device)
+
+    def test_a_request_that_is_given_up_leaves_nothing_for_the_next(
+        self, device: Camera
+    ) -> None:
+        device.begin_requests()
+        device.request(0, 5)
+        self.read(device)
+        device.end_request()
+
+        device.request(1, 2)
+        for index in range(2):
+            _, stamp = self.read(device)
+            assert stamp.counter in (index, None)
+
+        self.assert_no_more(device)
+        device.end_request()
+        device.end_requests()
+
+    def test_halt_ends_a_request_and_the_next_one_is_whole(
+        self, device: Camera
+    ) -> None:
+        device.set_parameters({"exposure_s": self.long_exposure_s})
+        out = np.zeros(device.frame_shape, device.dtype)
+        device.begin_requests()
+        device.request(0, 2)
+        halt_during(
+            device,
+            lambda: device.read_into(out, 60.0),
+            after_s=self.long_exposure_s / 10,
+            within_s=self.halt_within_s,
+        )
+        device.end_request()
+        device.end_requests()
+
+        device.set_parameters({"exposure_s": self.short_exposure_s})
+        device.begin_requests()
+        device.request(0, 1)
+        _, stamp = self.read(device)
+        assert stamp.counter in (0, None)
+        device.end_request()
+        device.end_requests()
+
     def test_wrong_array_is_refused_and_no_frame_lost(self, device: Camera) -> None:
         height, width = device.frame_shape
         other = np.dtype(np.float64)

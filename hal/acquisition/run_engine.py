@@ -1,26 +1,22 @@
-"""Runs a film: arm, open, expose, follow, and wind up whatever happened."""
+"""Runs a plan from beginning to end: prepare, conduct, wind up whatever happened."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
 
 from hal.acquisition.plan import FilmPlan
-from hal.acquisition.progress import FilmProgress
+from hal.acquisition.plans import Plan
+from hal.acquisition.progress import RunProgress
 from hal.acquisition.rig import Rig
 from hal.acquisition.run_status import RunState, RunStatus
-from hal.base import (
-    Cancelled,
-    Clock,
-    DeviceTimeout,
-    ErrorRecord,
-    HalError,
-    RunError,
-)
+from hal.acquisition.shortfall import lost_frames
+from hal.base import Cancelled, Clock, DeviceTimeout, ErrorRecord, HalError
 from hal.frames import LedgerCounts
 
 SILENCE_S: Final = 10.0
@@ -30,14 +26,14 @@ STORING_S: Final = 90.0
 
 Longer than camera and recorder bear it: they know better why, and say so first.
 """
-_REPORT_S: Final = 0.1
+REPORT_S: Final = 0.1
 _DRAIN_S: Final = 10.0
 
 T = TypeVar("T")
 
 
-class FilmEngine:
-    """One film from beginning to end; made anew for each, so nothing leaks over.
+class RunEngine(ABC):
+    """One run from beginning to end; made anew for each, so nothing leaks over.
 
     Runs on: `run` its loop's thread; `progress` is told from any.
 
@@ -47,32 +43,41 @@ class FilmEngine:
         recording is finished, each step contained, on every way out.
     """
 
+    on_request = False
+    """Whether cameras expose when they are asked to, instead of all the time."""
+
     def __init__(
         self,
         run_id: str,
-        plan: FilmPlan,
-        cameras: tuple[str, ...],
+        planned: Mapping[str, int | None],
         rig: Rig,
         clock: Clock,
         report: Callable[[RunStatus], None],
     ) -> None:
-        self.progress = FilmProgress(cameras, plan.frames, clock)
-        self._plan = plan
+        """Begin with a run that is pending.
+
+        Args:
+            run_id: Its identity.
+            planned: The cameras, each with how many frames of it are planned.
+            rig: The microscope.
+            clock: Whose time counts.
+            report: Called with each new status.
+        """
+        self.progress = RunProgress(planned, clock)
         self._rig = rig
         self._clock = clock
         self._report = report
         self._beat: Callable[[], None] = _no_beat
         self.ended = threading.Event()
         """Set when `run` is over."""
-        self._cameras = tuple(self.progress.cameras)
+        self._cameras = tuple(planned)
         self._feeds: tuple[str, ...] = ()
         """Each after what it is made of."""
         self._exposures_s: dict[str, float] = {}
         self._is_abandoned = False
+        self._is_resuming = False
         self._last_report_s = clock.monotonic_s()
-        self._status = RunStatus(
-            run_id=run_id, state=RunState.PENDING, n_events_total=plan.frames
-        )
+        self._status = RunStatus(run_id=run_id, state=RunState.PENDING)
 
     @property
     def status(self) -> RunStatus:
@@ -90,11 +95,14 @@ class FilmEngine:
         give_up_s = self._clock.monotonic_s() + timeout_s
         undo: list[Callable[[], object]] = []
         try:
+            undo.append(self._restore)
+            self._set_up()
             made_of = self._rig.feeds(self._cameras)
             self._feeds = tuple(made_of)
             for name in (*self._cameras, *self._feeds):
                 self._step(f"arming {name}")
-                armed = self._rig.arm(name, self._plan.frames)
+                planned = self.progress.cameras[made_of.get(name, name)].planned
+                armed = self._rig.arm(name, planned, on_request=self.on_request)
                 undo.append(partial(self._rig.stop, name))
                 self._exposures_s[name] = armed.exposure_s
                 if name in made_of:
@@ -113,7 +121,7 @@ class FilmEngine:
             raise
 
     def run(self, beat: Callable[[], None]) -> None:
-        """Take a prepared film; returns when all is stored, closed and verified.
+        """Take a prepared run; returns when all is stored, closed and verified.
 
         Args:
             beat: Called often, to show that the engine is alive.
@@ -121,8 +129,7 @@ class FilmEngine:
         self._beat = beat
         failure: ErrorRecord | None = None
         try:
-            self._expose()
-            self._follow()
+            self._conduct()
         except BaseException as exc:  # noqa: BLE001 - ends the run, not the wind-up
             # What a module gave up without being told to is a failure like others.
             if not (isinstance(exc, Cancelled) and self.progress.cancelled.is_set()):
@@ -131,6 +138,10 @@ class FilmEngine:
             self._wind_up(failure)
         finally:
             self.ended.set()
+
+    def look(self) -> None:
+        """Show that the engine is alive; called while it waits for the microscope."""
+        self._beat()
 
     def abandon(self, error: ErrorRecord) -> RunStatus:
         """Return the final status of a run whose engine itself failed or hangs."""
@@ -143,16 +154,49 @@ class FilmEngine:
         self._is_abandoned = True
         return self._status
 
-    def _expose(self) -> None:
+    @property
+    @abstractmethod
+    def plan(self) -> FilmPlan | Plan:
+        """What it does."""
+
+    # -- what each kind of run does in its own way --------------------------------
+
+    def _set_up(self) -> None:
+        """Do what has to be done before the cameras are armed."""
+        self._beat()
+
+    def _restore(self) -> tuple[ErrorRecord, ...]:
+        """Undo that, as far as it went; return what failed."""
+        return ()
+
+    @abstractmethod
+    def _conduct(self) -> None:
+        """Do all of the plan; return when every frame is stored.
+
+        Raises:
+            HalError: It cannot go on, in the class of the reason.
+            Cancelled: By request.
+        """
+
+    def _rest(self) -> tuple[ErrorRecord, ...]:
+        """Bring to rest what the plan used, first thing at the end; what failed."""
+        return ()
+
+    def _counted(self) -> dict[str, object]:
+        """Return how far the run is, as fields of its status."""
+        return {}
+
+    # -- the way of every run -----------------------------------------------------
+
+    def _start_all(self) -> None:
         self._step("recording", state=RunState.RUNNING)
-        self._change(started_at_s=self._clock.wall_s())
         # Who takes frames is there before the first one comes.
         for name in (*reversed(self._feeds), *self._cameras):
             self._rig.start(name)
         self.progress.restart_stall_clocks()
 
     def _follow(self) -> None:
-        """Return when every camera's frames are stored.
+        """Return when every camera has ended and its frames are stored.
 
         Raises:
             HalError: A camera or the recorder failed, in the class of its error.
@@ -163,21 +207,33 @@ class FilmEngine:
             self.progress.news.clear()
             self._beat()
             self._check_cancelled()
-            for name, camera in self.progress.cameras.items():
-                if camera.errors:
-                    raise camera.errors[0].to_exception()
+            self._check_modules()
+            for name in self.progress.cameras:
                 self._check_silence(name)
-            lost = self.progress.recorder_error.get_and_clear()
-            if lost is not None:
-                self._resume_recording(lost)
             if all(camera.is_done for camera in self.progress.cameras.values()):
                 return
             self._tick()
-            self._clock.wait(self.progress.news, _REPORT_S)
+            self._clock.wait(self.progress.news, REPORT_S)
+
+    def _check_modules(self) -> None:
+        """See whether cameras and recorder can go on.
+
+        Raises:
+            HalError: One of them cannot, in the class of its error.
+        """
+        if self._is_resuming:
+            return  # asked while waiting for that very recorder
+        for camera in self.progress.cameras.values():
+            if camera.errors:
+                raise camera.errors[0].to_exception()
+        lost = self.progress.recorder_error.get_and_clear()
+        if lost is not None:
+            self._resume_recording(lost)
 
     def _resume_recording(self, lost: ErrorRecord) -> None:
         """Go on after the recorder has begun anew; the frames wait in their rings."""
         self._step("going on with the recording")
+        self._is_resuming = True
         try:
             self._rig.resume_recording()
         except HalError as exc:
@@ -185,6 +241,8 @@ class FilmEngine:
             first = next(iter(self.progress.cameras))
             self.progress.failed(first, ErrorRecord.from_exception(exc, lost.source))
             raise lost.to_exception() from exc
+        finally:
+            self._is_resuming = False
         self._step("recording")
         self.progress.restart_stall_clocks()
 
@@ -225,8 +283,10 @@ class FilmEngine:
         problems: list[ErrorRecord] = []
         if failure is not None or self.progress.cancelled.is_set():
             self._announce("stopping", problems, state=RunState.CANCELLING)
+        problems += self._contained(self._rest, problems) or ()
         for camera in self._exposures_s:
             self._contained(partial(self._rig.stop, camera), problems)
+        problems += self._contained(self._restore, problems) or ()
         counts = self.progress.counts()
         self._announce("verifying", problems)
         state = self._outcome(failure or _first(problems), counts)
@@ -234,12 +294,16 @@ class FilmEngine:
             partial(self._rig.finish_recording, state, _DRAIN_S), problems
         )
         if finished is not None:
-            counts = finished.frames
+            counts = self.progress.settled(finished.frames)
             problems += finished.problems
             self._change(files=finished.files)
+        passed_over = self.progress.passed_over
         problems = [*self.progress.close(), *problems]
         cut_short = failure is not None or self._is_cut_short(counts)
-        problems = [*_lost(counts, cut_short=cut_short), *problems]
+        problems = [
+            *lost_frames(counts, cut_short=cut_short, passed_over=passed_over),
+            *problems,
+        ]
         if not cut_short:
             failure = _first(problems)
         self._change(
@@ -248,7 +312,9 @@ class FilmEngine:
             frames=counts,
             finished_at_s=self._clock.wall_s(),
             fatal_error=failure,
-            background_errors=_others(problems, failure),
+            background_errors=_others([*self.progress.tolerated, *problems], failure),
+            event=None,
+            wait_remaining_s=None,
         )
         self._contained(self._tell, [])
 
@@ -299,7 +365,7 @@ class FilmEngine:
 
     def _tick(self) -> None:
         now_s = self._clock.monotonic_s()
-        if now_s - self._last_report_s >= _REPORT_S:
+        if now_s - self._last_report_s >= REPORT_S:
             self._last_report_s = now_s
             self._change()
             self._tell()
@@ -312,51 +378,17 @@ class FilmEngine:
         counts = changes.get("frames") or self.progress.counts()
         assert isinstance(counts, dict)
         cameras = [counts[name] for name in self._cameras if name in counts]
+        received = sum(count.received for count in cameras)
         self._status = msgspec.structs.replace(
             self._status,
-            n_events_consumed=min((c.stored for c in cameras), default=0),
-            n_frames_received=sum(c.received for c in cameras),
-            **(changes | {"frames": counts}),
+            n_frames_received=received,
+            queues={"storage": received - sum(count.stored for count in cameras)},
+            **(self._counted() | changes | {"frames": counts}),
         )
 
 
 def _no_beat() -> None:
     pass
-
-
-def _lost(counts: dict[str, LedgerCounts], *, cut_short: bool) -> Iterator[ErrorRecord]:
-    """Yield which frames are missing; of a film cut short, out of those taken."""
-    for name, count in counts.items():
-        whole = not (count.gap_count or count.mismatch_count)
-        if not (whole if cut_short else count.complete):
-            text = describe_shortfall(count)
-            yield ErrorRecord(kind=RunError.__name__, text=text, source=name)
-
-
-def describe_shortfall(counts: LedgerCounts) -> str:
-    """Return in words what is missing of a film."""
-    planned = "" if counts.planned is None else f" of {counts.planned}"
-    text = f"{counts.stored}{planned} frames stored"
-    if counts.gap_count:
-        text += f", {counts.gap_count} missing: {_ranges(counts.gaps)}"
-    if counts.mismatch_count:
-        text += (
-            f", {counts.mismatch_count} read back otherwise than written: "
-            f"{_ranges(counts.mismatched)}"
-        )
-    return text
-
-
-def _ranges(indices: tuple[int, ...]) -> str:
-    """Return `3-5, 9` for (3, 4, 5, 9); at most ten ranges."""
-    spans: list[list[int]] = []
-    for index in indices:
-        if spans and index == spans[-1][1] + 1:
-            spans[-1][1] = index
-        else:
-            spans.append([index, index])
-    words = [f"{a}" if a == b else f"{a}-{b}" for a, b in spans[:10]]
-    return ", ".join(words) + (" ..." if len(spans) > 10 else "")
 
 
 def _first(problems: list[ErrorRecord]) -> ErrorRecord | None:

@@ -1,0 +1,192 @@
+"""Frames asked for one by one: each goes into the ring with the event it is for."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from hal.base import (
+    Clock,
+    DeviceError,
+    DeviceTimeout,
+    ErrorRecord,
+    Halted,
+    RunError,
+)
+from hal.devices import Camera, FrameStamp
+from hal.frames import FrameInfo, FrameRing, IndexBatches, Pixels
+from hal.messages import FramesReceived, FramesTaken, TakeFrames
+
+_POLL_S: Final = 0.2
+
+
+class RequestedFrames:
+    """The film of one camera in a run that follows a plan.
+
+    Runs on: worker; `call_off` and `count` any.
+
+    Guarantees:
+        What a frame is for is noted before the camera is asked, and taken by the frame:
+        one more than was asked for is an error, never somebody else's frame.
+        Nothing is left to come of a request that has ended, however it ended.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        driver: Camera,
+        ring: FrameRing,
+        *,
+        run_id: str,
+        block_s: float,
+        patience_s: float,
+        clock: Clock,
+        tell: Callable[[FramesReceived], None],
+    ) -> None:
+        """Begin with no frame.
+
+        Args:
+            camera: Name of its module.
+            driver: Open and armed.
+            ring: Where the frames go.
+            run_id: Of the run.
+            block_s: How long a full ring may hold it up.
+            patience_s: How long a frame may take beyond its exposure.
+            clock: Whose time counts.
+            tell: Called with the indices of frames that came.
+        """
+        self.run_id = run_id
+        self.count = 0
+        """Frames published so far."""
+        self._camera = camera
+        self._driver = driver
+        self._ring = ring
+        self._block_s = block_s
+        self._patience_s = patience_s
+        self._clock = clock
+        self._exposure_s = self._asked_s = driver.exposure_s
+        self._called_off = threading.Event()
+        self._batches = IndexBatches(
+            lambda first, last: tell(FramesReceived(run_id, camera, first, last)), clock
+        )
+
+    def begin(self) -> None:
+        """Get the camera ready."""
+        self._ring.prepare()
+        self._driver.begin_requests()
+
+    def time_for_s(self, request: TakeFrames) -> float:
+        """Return the longest time that `take` needs, however bad things are."""
+        exposure_s = request.exposure_s or self._driver.exposure_s
+        frame_s = max(exposure_s, self._driver.frame_period_s())
+        return self._block_s + self._patience_s + 2 * request.count * frame_s
+
+    def take(self, request: TakeFrames) -> FramesTaken:
+        """Expose for events of the plan; return when all their frames are published.
+
+        What went wrong after the first frame is in the answer, with how many came.
+
+        Raises:
+            DeviceTimeout: No frame came.
+            HalError: The camera failed, or a reader held it up for too long.
+        """
+        self._called_off.clear()
+        if request.exposure_s is not None:
+            self._set_exposure(request.exposure_s)
+        taken, error = 0, None
+        slot = self._reserve()
+        if slot is None:
+            return FramesTaken(0, self._clock.monotonic_s())
+        # Made before the camera is asked, so that no frame can be earlier than it.
+        events = deque(range(request.event, request.event + request.count))
+        began_s = self._clock.monotonic_s()
+        try:
+            self._driver.request(request.first, request.count)
+            while slot is not None and events and not self._is_over(taken):
+                stamp = self._read(slot, taken, request.count)
+                self._publish(stamp, request.first + taken, events.popleft())
+                taken += 1
+                slot = self._reserve() if events else None
+        except Exception as exc:  # a plugin's driver: anything
+            if not (isinstance(exc, Halted) and self._called_off.is_set()):
+                if taken == 0:
+                    raise
+                error = ErrorRecord.from_exception(exc, self._camera)
+        finally:
+            self._driver.end_request()
+            self._batches.tell_if_due()
+        return FramesTaken(taken, began_s, error)
+
+    def call_off(self) -> None:
+        """End the present request after the frame that is being exposed."""
+        self._called_off.set()
+
+    def end(self) -> None:
+        """Publish no more, and leave the camera as it was before."""
+        self._batches.tell()
+        self._ring.end()
+        self._driver.end_requests()
+        self._driver.set_parameters({"exposure_s": self._exposure_s})
+
+    def _is_over(self, taken: int) -> bool:
+        """Whether it was called off; one frame is taken in any case."""
+        return taken > 0 and self._called_off.is_set()
+
+    def _set_exposure(self, exposure_s: float) -> None:
+        # By what was asked for: a camera rounds it to what it can.
+        if exposure_s == self._asked_s:
+            return
+        self._driver.end_requests()
+        try:
+            self._driver.set_parameters({"exposure_s": exposure_s})
+            self._asked_s = exposure_s
+        finally:
+            self._driver.begin_requests()
+
+    def _read(self, slot: Pixels, taken: int, count: int) -> FrameStamp:
+        period_s = max(self._driver.exposure_s, self._driver.frame_period_s())
+        give_up_s = self._clock.monotonic_s() + period_s + self._patience_s
+        while (stamp := self._driver.read_into(slot, _POLL_S)) is None:
+            if self._clock.monotonic_s() > give_up_s:
+                raise DeviceTimeout(
+                    f"{self._camera} gave no frame within {self._patience_s:g} s "
+                    f"beyond its exposure of {self._driver.exposure_s:g} s"
+                )
+        if stamp.counter not in (None, taken):
+            raise DeviceError(
+                f"{self._camera} gave frame {stamp.counter} of a request for {count}: "
+                f"expected frame {taken}"
+            )
+        return stamp
+
+    def _publish(self, stamp: FrameStamp, index: int, event: int) -> None:
+        self._ring.put(
+            FrameInfo(
+                camera=self._camera,
+                index=index,
+                event_index=event,
+                hardware_counter=stamp.counter,
+                hardware_s=stamp.hardware_s,
+                host_s=self._clock.monotonic_s(),
+                exposure_s=self._driver.exposure_s,
+                shape=self._ring.shape,
+                dtype=self._ring.dtype.name,
+            )
+        )
+        self._batches.add(index)
+        self.count += 1
+
+    def _reserve(self) -> Pixels | None:
+        """Return the next slot; None if the request is called off meanwhile."""
+        give_up_s = self._clock.monotonic_s() + self._block_s
+        while (slot := self._ring.reserve(_POLL_S)) is None:
+            if self._called_off.is_set():
+                return None
+            if self._clock.monotonic_s() > give_up_s:
+                raise RunError(
+                    f"{self._camera} was held up for {self._block_s:g} s: "
+                    f"{self._ring.held_up_by}; {self.count} frames were taken"
+                )
+        return slot
