@@ -18,7 +18,11 @@ from hal.base import (
 from hal.devices.device import Device
 
 POLL_S: Final = 0.02
-"""Time between two questions to the hardware; a halt ends the pause at once."""
+"""Longest time between two questions to the hardware; a halt ends it at once."""
+_FIRST_POLL_S: Final = 0.001
+_SLOWER: Final = 1.5
+"""Each pause is so much longer: what is quick is noticed soon, what takes its time is
+not asked a thousand times."""
 
 
 class WaitingDevice(Device):
@@ -62,6 +66,7 @@ class WaitingDevice(Device):
             Halted: `halt` was called since the operation began.
         """
         deadline_s = self.clock.monotonic_s() + timeout_s
+        pause_s = _FIRST_POLL_S
         while True:
             is_done = done()
             # After the question, because a halted motion is an ended one too.
@@ -71,7 +76,8 @@ class WaitingDevice(Device):
             left_s = deadline_s - self.clock.monotonic_s()
             if not left_s > 0.0:  # written so that NaN ends the wait as well
                 return False
-            self.clock.wait(self._halt, min(POLL_S, left_s))
+            self.clock.wait(self._halt, min(pause_s, left_s))
+            pause_s = min(POLL_S, _SLOWER * pause_s)
 
 
 class MovingDevice(WaitingDevice):

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from hal.acquisition import FilmPlan, RunHandle
+from hal.acquisition import FilmPlan, Plan, RunHandle
 from hal.app import CLIENT, IMPLICIT, RING_BYTES, Application, plan
 from hal.base import Carrier, Clock, ErrorRecord, set_log_sink, to_stderr
 from hal.client import ClientModule
@@ -113,8 +113,32 @@ class RunningHal:
         Raises:
             HalError: It was refused, in the class of the refusal.
         """
+        return self.run(
+            directory,
+            FilmPlan(frames, cameras),
+            name=name,
+            formats=formats,
+            overwrite=overwrite,
+            notes=notes,
+        )
+
+    def run(
+        self,
+        directory: Path,
+        plan: FilmPlan | Plan,
+        *,
+        name: str | None = None,
+        formats: tuple[str, ...] = ("dax",),
+        overwrite: bool = False,
+        notes: str = "",
+    ) -> RunHandle:
+        """Start a run and return its handle.
+
+        Raises:
+            HalError: It was refused, in the class of the refusal.
+        """
         request = StartRun(
-            plan=FilmPlan(frames, cameras),
+            plan=plan,
             directory=str(directory),
             name=name,
             formats=formats,
