@@ -114,6 +114,7 @@ class System:
             threads=threads,
             at_each_tick=(pool.check,),
             heartbeat=self._heartbeat,
+            hasten=self.sentinel.hasten if self.sentinel else lambda _due_at_s: None,
         )
         self.timers = Timers(self.clock, threads)
         self.leases = Leases()
@@ -321,8 +322,7 @@ class System:
     def _guard(self, safeguards: Safeguards, folder: Path, process: str) -> None:
         if safeguards.heartbeat:
             name = f"{self.ids.session[-6:].lower()}_{process}"
-            limit_s = safeguards.standstill_s
-            self._heartbeat = Heartbeat(folder, name, self.clock, limit_s)
+            self._heartbeat = Heartbeat(folder, name, self.clock)
         if safeguards.sentinel:
             self.sentinel = Sentinel(
                 safeguards,
@@ -331,6 +331,7 @@ class System:
                 self._heartbeat,
                 self.outside_safe_states,
                 self.children,
+                lambda: self.watchdog.earliest_s(),
             )
 
     def _unordered(self) -> list[str]:

@@ -74,7 +74,7 @@ class Activity(Protocol):
 class Watchdog:
     """Watches activities and open deliveries; dumps and gives up what is late.
 
-    Runs on: `watch`, `unwatch` any; the rest on its own thread.
+    Runs on: `watch`, `unwatch`, `earliest_s` any; the rest on its own thread.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class Watchdog:
         threads: Threads | None = None,
         at_each_tick: Sequence[Callable[[], None]] = (),
         heartbeat: Heartbeat | None = None,
+        hasten: Callable[[float], None] = lambda _due_at_s: None,
     ) -> None:
         self._broker = broker
         self._trace = trace
@@ -94,6 +95,7 @@ class Watchdog:
         self._folder = DumpFolder(dump_folder, clock)
         self._blocker = blocker
         self._heartbeat = heartbeat
+        self._hasten = hasten
         self._watched: dict[int, Activity] = {}
         self._last_scan_s = clock.monotonic_s()
         self._skipped = False
@@ -116,12 +118,16 @@ class Watchdog:
     def watch(self, activity: Activity) -> None:
         """Give `activity` up if it is not unwatched before its deadline."""
         self._watched[id(activity)] = activity
-        if self._heartbeat is not None:
-            self._heartbeat.hasten(activity.deadline_at_s)
+        self._hasten(activity.deadline_at_s)
 
     def unwatch(self, activity: Activity) -> None:
         """Stop watching; harmless if it was given up meanwhile."""
         self._watched.pop(id(activity), None)
+
+    def earliest_s(self) -> float:
+        """Return the earliest deadline of anything at work; `inf` if nothing is."""
+        due_s = [activity.deadline_at_s for activity in list(self._watched.values())]
+        return min(due_s, default=math.inf)
 
     def scan(self) -> None:
         """Look at everything once."""
@@ -161,24 +167,17 @@ class Watchdog:
                 # Nobody watches the watchdog: it goes on, and says so.
                 log.error("watchdog scan failed", exc_info=exc)
 
-    def _next_s(self) -> float:
-        """Return the earliest deadline that is still to come."""
-        now_s = self._clock.monotonic_s()
-        due_s = [activity.deadline_at_s for activity in list(self._watched.values())]
-        return min((due for due in due_s if due >= now_s), default=math.inf)
-
     def _standstill(self) -> tuple[str, Kept] | None:
-        """Return the stacks of a time when nothing of Python ran, if there was one."""
+        """Return stacks written from C since the last look, if there are any."""
         if self._heartbeat is None:
             return None
-        found = self._heartbeat.look(self._next_s)
-        if found is None or not found.while_running:
+        found = self._heartbeat.look()
+        if found is None:
             return None
         if found.stood_s < _STILL_S:
-            if found.was_asked_for:
-                kept = self._write(found, "nothing; asked for by signal")
-                log.info("stacks written", dump=kept.note)
-            return None
+            kept = self._write(found, "asked for by signal")
+            log.info("stacks written", dump=kept.note)
+            return found.dump, kept
         kept = self._write(found, "the whole process")
         log.warning("the process stood still", stood_s=found.stood_s, dump=kept.note)
         self._trace.record("standstill", stood_s=found.stood_s, dump=kept.path)

@@ -157,7 +157,7 @@ class Orders:
 
     def hang_now(self) -> str:
         """Hang; then, unless it is patient, until it was given up."""
-        say(hangs=True)
+        say(hangs=time.time())
         time.sleep(self.settings.get("first_s", 0.0))
         HANGS[self.settings.get("hang", "hang_in_sleep")](
             self.settings.get("hang_s", 1.5)
@@ -212,6 +212,13 @@ class Orders:
         say(problems=[str(problem) for problem in self.system.stop()])
 
 
+def ignores(pid: int, number: int) -> bool:
+    """Whether a process ignores a signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    mask = int(status.split("SigIgn:")[1].split()[0], 16)
+    return bool(mask >> (number - 1) & 1)
+
+
 def _read() -> str:
     say(reads=True)
     return sys.stdin.readline()
@@ -242,7 +249,9 @@ def run(settings: dict[str, Any]) -> None:
     system.send(Act("warm up"), to="bad").wait()
     (names,) = Path(settings["folder"]).glob("heartbeat_*_threads.json")
     until(lambda: "bad/1/worker" in names.read_text())
-    say(ready=None if system.sentinel is None else system.sentinel.pid)
+    sentinel = None if system.sentinel is None else system.sentinel.pid
+    until(lambda: sentinel is None or ignores(sentinel, signal.SIGTERM))  # it is there
+    say(ready=sentinel)
     while order := sys.stdin.readline().strip():
         verb, _, what = order.partition(" ")
         getattr(orders, verb)(what)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import re
 import signal
 import time
@@ -13,15 +14,22 @@ from typing import Any
 
 import pytest
 
-from hal.base import SystemClock
-from hal.kernel.heartbeat import Heartbeat, was_on_time
+from hal.base import ErrorRecord, SystemClock
+from hal.kernel import System
+from hal.kernel.heartbeat import Heartbeat, Standstill
 from hal.kernel.sentinel_process import name_threads
+from hal.kernel.watchdog import Watchdog
 from tests.kernel.bench import until
 from tests.kernel.guarded import HANGS, guarded
 from tests.system.disks import mounted
 
 HOLDERS = ("hang_in_c_with_gil", "hang_in_regex")
-ALONE = {"sentinel": False}
+FROM_C = "most recent call first"
+
+
+def hold_s(hang: str) -> float:
+    """Return how long to hang; computing takes longer on a busy machine."""
+    return 1.0 if hang == "hang_in_regex" else 2.0
 
 
 def stack_of(dump: str, thread: str) -> str:
@@ -39,7 +47,7 @@ def names_line(stack: str, function: str) -> bool:
 def test_every_way_to_hang_is_dumped_with_function_line_and_thread(
     tmp_path: Path, hang: str
 ) -> None:
-    with guarded(tmp_path, hang=hang, safeguards=ALONE) as process:
+    with guarded(tmp_path, hang=hang, hang_s=hold_s(hang)) as process:
         process.said("ready")
         process.order("hang job")
         assert process.said("others") == [{"good": 42}] * 20
@@ -49,14 +57,14 @@ def test_every_way_to_hang_is_dumped_with_function_line_and_thread(
     assert names_line(stack_of(dump, "bad/1/worker"), hang)
     assert dump in Path(data["dump_file"]).read_text()
     assert data["dump_file"] in text
-    assert dump.startswith("Timeout (") == (hang in HOLDERS)
+    assert (FROM_C in dump) == (hang in HOLDERS)
 
 
 @pytest.mark.parametrize("hang", HOLDERS)
 def test_a_handler_that_holds_the_gil_is_given_up_with_what_it_did(
     tmp_path: Path, hang: str
 ) -> None:
-    with guarded(tmp_path, hang=hang, safeguards=ALONE) as process:
+    with guarded(tmp_path, hang=hang, hang_s=hold_s(hang)) as process:
         process.said("ready")
         process.order("hang handler")
         assert process.said("others") == [{"good": 42}] * 20
@@ -69,8 +77,8 @@ def test_a_handler_that_holds_the_gil_is_given_up_with_what_it_did(
 @pytest.mark.parametrize(
     ("first_s", "deadline_s"),
     [
-        (0.0, 0.5),  # nothing has been looked at since it began
-        (0.6, 1.2),  # some ticks have passed
+        (0.0, 0.5),  # no beat was sent since it began
+        (0.6, 1.2),  # some were
     ],
 )
 def test_the_dump_comes_just_after_the_earliest_deadline(
@@ -79,18 +87,19 @@ def test_the_dump_comes_just_after_the_earliest_deadline(
     with guarded(
         tmp_path,
         hang="hang_in_c_with_gil",
+        hang_s=3.0,
         deadline_s=deadline_s,
         first_s=first_s,
-        safeguards={**ALONE, "standstill_s": 60.0},
+        safeguards={"standstill_s": 60.0},
     ) as process:
         process.said("ready")
         process.order("hang job")
-        ((_, dump, _),) = process.said("outcome")
+        began_s = process.said("hangs")
+        ((_, dump, data),) = process.said("outcome")
 
-    armed = re.match(r"Timeout \(0:00:(\d\d\.\d+)\)!", dump)
-    assert armed is not None, dump
-    # What was left of the deadline when the interpreter was last to be had.
-    assert 0.04 < float(armed[1]) < deadline_s - first_s + 0.15
+    assert names_line(stack_of(dump, "bad/1/worker"), "hang_in_c_with_gil")
+    taken_s = Path(data["dump_file"]).stat().st_mtime - began_s
+    assert deadline_s / 2 < taken_s < first_s + 2.5
 
 
 def test_a_hold_that_made_nobody_late_is_reported_and_harms_nobody(
@@ -99,10 +108,9 @@ def test_a_hold_that_made_nobody_late_is_reported_and_harms_nobody(
     with guarded(
         tmp_path,
         hang="hang_in_c_with_gil",
-        hang_s=1.7,
+        hang_s=2.5,
         is_patient=True,
         deadline_s=60.0,
-        safeguards=ALONE,
     ) as process:
         process.said("ready")
         process.order("hang job")
@@ -131,7 +139,7 @@ def entry_time(folder: Path, record: dict[str, Any]) -> float:
 
 
 def test_a_process_that_was_stopped_is_not_taken_for_hung(tmp_path: Path) -> None:
-    safeguards = {"dump_after_s": 0.5, "kill_after_s": 1.0}
+    safeguards = {"told_after_s": 0.5, "kill_after_s": 1.0}
     with guarded(tmp_path, deadline_s=1.5, safeguards=safeguards) as process:
         process.said("ready")
         pid = process.process.pid
@@ -153,12 +161,42 @@ def test_a_process_that_was_stopped_is_not_taken_for_hung(tmp_path: Path) -> Non
     assert list(tmp_path.glob("dump_*")) == []
 
 
+def test_short_pauses_are_not_taken_for_a_hold_of_the_interpreter(
+    tmp_path: Path,
+) -> None:
+    """Stacks that C writes while threads run can crash the process."""
+    moments = random.Random(1)
+    with guarded(tmp_path, safeguards={"standstill_s": 0.1}) as process:
+        process.said("ready")
+        pid = process.process.pid
+        for _ in range(20):
+            os.kill(pid, signal.SIGSTOP)
+            wait_about(moments.uniform(0.05, 0.4))
+            os.kill(pid, signal.SIGCONT)
+            wait_about(moments.uniform(0.0, 0.1))
+        process.order("hang handler")
+        assert process.said("others") == [{"good": 42}] * 20
+        (heartbeat,) = tmp_path.glob("heartbeat_*_main.txt")
+        not_taken = heartbeat.read_text().strip()
+        process.order("stop")
+        assert process.said("problems") == []
+
+    assert not_taken == ""
+    assert not [p for p in tmp_path.glob("dump_*") if FROM_C in p.read_text()]
+
+
+def wait_about(duration_s: float) -> None:
+    """Wait so long: the pause itself, or the time between two."""
+    end_s = time.monotonic() + duration_s
+    until(lambda: time.monotonic() > end_s)
+
+
 def state_of(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_nothing_is_left_in_the_folder_but_what_is_news(tmp_path: Path) -> None:
-    with guarded(tmp_path, safeguards=ALONE) as process:
+    with guarded(tmp_path) as process:
         process.said("ready")
         kept = {path.name.split("_")[0] for path in tmp_path.iterdir()}
         process.order("stop")
@@ -174,7 +212,7 @@ def test_without_a_stderr_or_a_log_folder_the_error_has_the_stacks(
     tmp_path: Path, hang: str
 ) -> None:
     folder = tmp_path / "logs"
-    with guarded(folder, hang=hang, safeguards=ALONE) as process:
+    with guarded(folder, hang=hang, hang_s=2.0) as process:
         process.said("ready")
         process.order("stderr")
         process.order(f"remove {folder}")
@@ -192,7 +230,7 @@ def test_without_a_stderr_or_a_log_folder_the_error_has_the_stacks(
 def test_on_a_full_disk_the_error_has_the_stacks(tmp_path: Path, hang: str) -> None:
     with (
         mounted(tmp_path, "size=1m") as disk,
-        guarded(tmp_path, before=disk.enter, hang=hang, safeguards=ALONE) as process,
+        guarded(tmp_path, before=disk.enter, hang=hang, hang_s=2.0) as process,
     ):
         process.said("ready")
         fill_up(disk.outside / "filler")
@@ -212,7 +250,7 @@ def fill_up(path: Path) -> None:
 
 
 def test_stacks_can_be_asked_for_from_outside(tmp_path: Path) -> None:
-    with guarded(tmp_path, safeguards=ALONE) as process:
+    with guarded(tmp_path) as process:
         process.said("ready")
         os.kill(process.process.pid, signal.SIGUSR1)
         process.order("log stacks written")
@@ -223,9 +261,44 @@ def test_stacks_can_be_asked_for_from_outside(tmp_path: Path) -> None:
     assert [str(path) in e["dump"] for e in entries if e["level"] == "info"] == [True]
 
 
+class ShortHold(Heartbeat):
+    """Finds stacks that were written a moment ago."""
+
+    def look(self) -> Standstill:
+        return Standstill("the stacks", time.time(), 0.15)
+
+
+class LateAtOnce:
+    """Something that was due long ago."""
+
+    module, kind, what, delivery_id = "bad", "job", "act", None
+    started_s, deadline_at_s = 0.0, 0.1
+    error: ErrorRecord | None = None
+
+    def expire(self, error: ErrorRecord) -> None:
+        self.error = error
+
+
+def test_what_is_late_after_a_short_hold_has_the_stacks_of_the_hold(
+    tmp_path: Path,
+) -> None:
+    system = System(log_folder=tmp_path)
+    hold = ShortHold(tmp_path, "main", SystemClock())
+    watchdog = Watchdog(
+        system.broker, system.trace, SystemClock(), tmp_path, heartbeat=hold
+    )
+    late = LateAtOnce()
+    watchdog.watch(late)
+
+    watchdog.scan()
+
+    assert late.error is not None
+    assert late.error.dump == "the stacks"
+
+
 def test_a_process_has_one_heartbeat(tmp_path: Path, logged: list[Any]) -> None:
-    first = Heartbeat(tmp_path, "first", SystemClock(), 60.0)
-    second = Heartbeat(tmp_path, "second", SystemClock(), 60.0)
+    first = Heartbeat(tmp_path, "first", SystemClock())
+    second = Heartbeat(tmp_path, "second", SystemClock())
     try:
         assert first.enable()
         assert not second.enable()
@@ -242,11 +315,10 @@ def test_a_folder_that_cannot_be_used_costs_the_heartbeat_only(
 ) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    heartbeat = Heartbeat(blocked, "main", SystemClock(), 60.0)
+    heartbeat = Heartbeat(blocked, "main", SystemClock())
 
     assert not heartbeat.enable()
-    assert heartbeat.look(lambda: 0.0) is None
-    heartbeat.hasten(0.0)
+    assert heartbeat.look() is None
     heartbeat.disable()
 
     assert [entry["event"] for entry in logged] == ["no heartbeat"]
@@ -257,28 +329,12 @@ def test_what_killed_processes_left_is_bounded(tmp_path: Path) -> None:
         path = tmp_path / f"heartbeat_{number:02d}_main.txt"
         path.write_text("")
         os.utime(path, (number, number))
-    heartbeat = Heartbeat(tmp_path, "new", SystemClock(), 60.0)
+    heartbeat = Heartbeat(tmp_path, "new", SystemClock())
     heartbeat.enable()
     heartbeat.disable()
 
     kept = sorted(path.name for path in tmp_path.iterdir())
     assert kept == [f"heartbeat_{n:02d}_main.txt" for n in range(20, 60)]
-
-
-@pytest.mark.parametrize(
-    ("due_s", "written_s", "now_s", "on_time"),
-    [
-        (10.0, 10.01, 10.6, True),  # held for another 0.6 s
-        (10.0, 13.0, 13.0, False),  # paused, written on waking up
-        (10.0, 12.99, 13.0, False),
-        (10.0, 9.0, 9.01, True),  # asked for by signal
-        (10.0, 10.2, 15.0, True),  # a busy machine
-    ],
-)
-def test_a_dump_at_the_end_of_a_pause_is_told_from_one_on_time(
-    due_s: float, written_s: float, now_s: float, on_time: bool
-) -> None:
-    assert was_on_time(due_s, written_s, now_s) is on_time
 
 
 def test_names_of_threads_are_put_in_whatever_python_wrote() -> None:

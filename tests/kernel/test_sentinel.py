@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,10 +23,10 @@ from hal.base import ModuleState, SafeStateCall, SystemClock
 from hal.kernel import Safeguards, System, sentinel_process
 from hal.kernel.sentinel import Sentinel
 from tests.kernel.bench import PATIENCE_S, until
-from tests.kernel.guarded import Lamp, LampModule, guarded
+from tests.kernel.guarded import Lamp, LampModule, guarded, ignores
 
 SAFE = "tests.kernel.safe_states"
-QUICK = {"dump_after_s": 0.6, "kill_after_s": 1.5}
+QUICK = {"told_after_s": 0.6, "kill_after_s": 1.5}
 FOREVER_S = 600.0
 
 
@@ -65,8 +66,7 @@ def test_what_never_gives_the_gil_back_is_ended_with_dump_report_and_safe_state(
     dump = Path(report[1]["dump"]).read_text()
     stack = dump.split("Thread bad/1/worker (ident")[1].split("\nThread ")[0]
     assert "in hang_in_c_with_gil" in stack
-    # One from the heartbeat, one that the sentinel asked for.
-    assert dump.count("Thread bad/1/worker (ident") == 2
+    assert dump.count("Thread bad/1/worker (ident") == 1
 
 
 def test_a_process_that_is_killed_leaves_its_devices_safe(tmp_path: Path) -> None:
@@ -98,12 +98,6 @@ def test_a_process_forked_off_does_not_hide_the_death(tmp_path: Path) -> None:
             os.kill(forked, signal.SIGKILL)
 
 
-def ignores(pid: int, number: int) -> bool:
-    status = Path(f"/proc/{pid}/status").read_text()
-    mask = int(status.split("SigIgn:")[1].split()[0], 16)
-    return bool(mask >> (number - 1) & 1)
-
-
 def test_an_orderly_end_needs_no_sentinel(tmp_path: Path) -> None:
     done = tmp_path / "safe.txt"
     lamps = [lamp("lamp", "write_safe", path=str(done))]
@@ -127,7 +121,7 @@ def test_what_comes_back_in_time_is_left_alone(tmp_path: Path) -> None:
         hang="hang_in_c_with_gil",
         hang_s=1.5,
         lamps=lamps,
-        safeguards={"dump_after_s": 0.5, "kill_after_s": 60.0},
+        safeguards={"told_after_s": 0.5, "kill_after_s": 60.0},
     ) as process:
         process.said("ready")
         process.order("hang job")
@@ -226,7 +220,7 @@ def running(sentinel: Sentinel) -> Iterator[Sentinel]:
 
 
 NEVER = Safeguards(
-    dump_after_s=FOREVER_S, kill_after_s=FOREVER_S, restart_after_s=FOREVER_S
+    told_after_s=FOREVER_S, kill_after_s=FOREVER_S, restart_after_s=FOREVER_S
 )
 
 
@@ -301,21 +295,16 @@ def test_without_a_python_to_start_hal_runs_and_says_so_once(
     assert [entry["event"] for entry in logged] == ["no sentinel"]
 
 
-class RareTurns(SimpleQueue[bytes | None]):
+class RareTurns(sentinel_process.Pipe):
     """Nothing is heard, and every turn comes a thousand seconds late; then `bye`."""
 
     now_s = 0.0
     left = 5
 
-    def get(self, block: bool = True, timeout: float | None = None) -> bytes | None:
+    def take(self, timeout_s: float) -> tuple[list[bytes], bool]:
         self.now_s += 1_000.0
         self.left -= 1
-        if self.left == 0:
-            return b"bye"
-        raise Empty
-
-    def get_nowait(self) -> bytes | None:
-        raise Empty
+        return ([b"bye"] if self.left == 0 else []), False
 
 
 def test_time_that_the_sentinel_slept_through_does_not_count(
@@ -328,13 +317,75 @@ def test_time_that_the_sentinel_slept_through_does_not_count(
         "pid": os.getpid(),
         "folder": str(tmp_path),
         "dump_signal": 0,
-        "dump_after_s": 5.0,
+        "told_after_s": 5.0,
         "kill_after_s": FOREVER_S,
     }
 
     sentinel_process.Guard(orders, turns).run()
 
     assert list(tmp_path.iterdir()) == []
+
+
+ASLEEP = """
+import faulthandler, signal, sys, threading, time
+def sleep_on():
+    time.sleep(600)
+faulthandler.register(signal.SIGUSR1, open(sys.argv[1], "w"))
+thread = threading.Thread(target=sleep_on, daemon=True)
+thread.start()
+print(thread.native_id, flush=True)
+sleep_on()
+"""
+
+
+class OneBeat(sentinel_process.Pipe):
+    """One beat is heard, by which a dump is soon due, and then nothing."""
+
+    def __init__(self, process: subprocess.Popen[str], beats_in: str) -> None:
+        self.process = process
+        self.beats = [f". 0.05 {beats_in} 15".encode()]
+
+    def take(self, timeout_s: float) -> tuple[list[bytes], bool]:
+        beats, self.beats = self.beats, []
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.0 if beats else timeout_s)
+        return beats, self.process.returncode is not None
+
+
+@pytest.mark.parametrize("dump_signal", [int(signal.SIGUSR1), 0])
+def test_stacks_are_taken_before_the_end_at_the_latest_and_not_while_threads_may_run(
+    tmp_path: Path, dump_signal: int
+) -> None:
+    """Not every silence is a hold: here, the thread that beats sleeps."""
+    path = tmp_path / "heartbeat.txt"
+    with subprocess.Popen(
+        [sys.executable, "-c", ASLEEP, str(path)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        orders = {
+            "pid": process.pid,
+            "folder": str(tmp_path),
+            "dump_file": str(path),
+            "names_file": "",
+            "dump_signal": dump_signal,
+            "told_after_s": 0.3,
+            "kill_after_s": 0.6,
+            "python": sys.executable,
+            "path": [],
+            "safe_state_s": 1.0,
+        }
+        pipe = OneBeat(process, process.stdout.readline().strip())
+        sentinel_process.Guard(orders, pipe).run()
+
+    assert process.returncode == -signal.SIGKILL
+    (report,) = tmp_path.glob("sentinel_*.ndjson")
+    notes = [json.loads(line) for line in report.read_text().splitlines()]
+    assert [note["event"] for note in notes] == ["no beat", "frozen", "killed"]
+    assert notes[0]["dump"] == ""
+    if dump_signal:
+        assert "in sleep_on" in Path(notes[1]["dump"]).read_text()
+    else:  # as on Windows
+        assert notes[1]["dump"] == ""
 
 
 def test_what_runs_in_the_sentinel_imports_nothing_but_the_standard_library() -> None:

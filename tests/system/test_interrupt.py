@@ -272,7 +272,6 @@ def test_the_next_film_after_a_kill_takes_the_next_number(hal, films):
     assert (films / "movie_0002.ome.tiff").exists()
 
 
-@pytest.mark.slow
 def test_the_cameras_are_not_held_up_by_a_process_that_was_stopped_for_a_while(
     hal, films
 ):

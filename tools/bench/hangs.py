@@ -30,7 +30,9 @@ from hal.kernel import Safeguards
 BUDGET: Final = 1.2
 LATEST_S: Final = 1.0
 """After the hang; what was held in C is written down when it is over."""
-GUARDED: Final = Safeguards(sentinel=False)
+GUARDED: Final = Safeguards()
+BEGUN_S: Final = 0.3
+"""By then the sentinel is there, which sees the calls that keep the interpreter."""
 
 
 def hang_in_sleep(hang_s: float) -> None:
@@ -94,6 +96,7 @@ def hang_in_regex(hang_s: float) -> None:
     re.match(r"(a+)+$", "a" * length + "b")
 
 
+HOLDERS: Final = (hang_in_c_with_gil, hang_in_regex)
 CASES: Final[tuple[tuple[str, str, Callable[[float], None]], ...]] = (
     ("sleep, in a job", "job", hang_in_sleep),
     ("sleep, in a handler", "handler", hang_in_sleep),
@@ -134,7 +137,7 @@ def measure(scale: Scale) -> Iterator[Line]:
 
 def _by_sentinel(scale: Scale, silence_s: float) -> Line:
     """Return how soon a second process has the stacks of one that is held in C."""
-    safeguards = Safeguards(standstill_s=PATIENCE_S, dump_after_s=silence_s)
+    safeguards = Safeguards(standstill_s=silence_s)
     hang_s = scale.pick(2.0, 1.0)
     took = _dumped("job", hang_in_c_with_gil, PATIENCE_S, hang_s, safeguards)
     return Line(
@@ -169,6 +172,8 @@ def _dumped(
     with running_system(safeguards) as (system, folder):
         system.add(Hanger, "hanger", deadline_s=deadline_s)
         system.start()
+        if hang in HOLDERS:
+            time.sleep(BEGUN_S)
         hanger = system.module("hanger")
         assert isinstance(hanger, Hanger)
         hanger.hang = hang_once
