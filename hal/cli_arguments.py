@@ -19,16 +19,20 @@ examples:
   python hal.py xml_configs/sim.xml --film 100          record 100 frames, then exit
   python hal.py xml_configs/sim.xml --film 100 --name cells --output ~/data \\
       --format dax --format ome-tiff --set camera1.exposure_s=0.05
+  python hal.py xml_configs/sim.xml --plan xml_configs/plans/timelapse.yaml
+                                                        places, channels, heights, times
   python hal.py my_microscope.xml --simulation          the same without hardware
   python hal.py check my_microscope.xml                 validate, touch no hardware
   python hal.py devices                                 what is installed
   python hal.py recover ~/data                          films after a crash
 
+docs/plans.rst says what a plan may hold.
+
 Ctrl-C (or SIGTERM) ends in order: a film is closed and checked, devices are made
 safe. A second one ends at once; what was stored is readable all the same.
 
 exit codes:
-  0 done and complete; also a run without --film that was ended by Ctrl-C
+  0 done and complete; also without --film and --plan, when ended by Ctrl-C
   1 run failed or incomplete    2 bad input    3 HAL could not start
   130 a film was interrupted, or HAL while it started or was told twice
 """
@@ -37,6 +41,10 @@ _CHECK_EXAMPLES = """\
 examples:
   python hal.py check xml_configs/sim.xml
   python hal.py check xml_configs/sim.xml --set camera1.exposure_s=0.05
+  python hal.py check xml_configs/sim.xml --plan xml_configs/plans/timelapse.yaml
+
+With --plan it also tells how many events and images the plan has, its axes, and how
+long it takes by its own times; places and speeds are known once HAL runs.
 """
 
 _DEVICES_EXAMPLES = """\
@@ -77,6 +85,8 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     config: str = ""
     film: int | None = None
     """Frames to record; None to run until interrupted."""
+    plan: str | None = None
+    """File of the plan to run, as it was typed."""
     name: str | None = None
     output: Path | None = None
     formats: tuple[str, ...] = ()
@@ -118,7 +128,7 @@ def parse(argv: Sequence[str]) -> Arguments:
         return _take("recover", _recover_parser().parse_args(argv[1:]))
     parser = _run_parser()
     arguments = _take("run", parser.parse_args(argv))
-    if arguments.film is None:
+    if arguments.film is None and arguments.plan is None:
         for option, given in (
             ("--name", arguments.name),
             ("--output", arguments.output),
@@ -128,7 +138,8 @@ def parse(argv: Sequence[str]) -> Arguments:
         ):
             if given:
                 parser.error(
-                    f"{option} is about a film: expected --film FRAMES as well"
+                    f"{option} is about a recording: expected --film FRAMES or "
+                    "--plan FILE as well"
                 )
     return arguments
 
@@ -162,11 +173,18 @@ def _run_parser() -> _Parser:
     parser.add_argument("config", metavar="CONFIG", help="XML file of the microscope")
     parser.add_argument("--headless", action="store_true", help="no window")
     film = parser.add_argument_group("recording")
-    film.add_argument(
+    what = film.add_mutually_exclusive_group()
+    what.add_argument(
         "--film",
         type=_frame_count,
         metavar="FRAMES",
         help="record a film of FRAMES frames with every camera, then exit",
+    )
+    what.add_argument(
+        "--plan",
+        type=_plan_file,
+        metavar="FILE",
+        help="run the plan in FILE (.yaml, .json or .py), then exit",
     )
     film.add_argument("--name", help="file name; movie_0001, movie_0002 ... without")
     film.add_argument(
@@ -202,6 +220,12 @@ def _check_parser() -> _Parser:
         "hal check", "Validate CONFIG without touching hardware.", _CHECK_EXAMPLES
     )
     parser.add_argument("config", metavar="CONFIG", help="XML file of the microscope")
+    parser.add_argument(
+        "--plan",
+        type=_plan_file,
+        metavar="FILE",
+        help="also read the plan in FILE (.yaml, .json or .py)",
+    )
     _add_config_options(parser)
     return parser
 
@@ -260,6 +284,13 @@ def _path(text: str) -> Path:
         return Path(os.path.abspath(Path(text).expanduser()))
     except (OSError, RuntimeError, ValueError) as exc:
         raise argparse.ArgumentTypeError(f"'{text}': {exc}") from exc
+
+
+def _plan_file(text: str) -> str:
+    """Return the name of a file as it was typed; errors shall say it like this."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty: expected a path")
+    return str(_path(text)) if text.startswith("~") else text
 
 
 def _frame_count(text: str) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from hal.app import plan
 from hal.cli_arguments import Arguments
+from hal.cli_plan import plan_lines
 from hal.cli_report import plain, say
 from hal.config import ParameterInfo, PluginInfo, list_plugins
 
 
 def check(arguments: Arguments) -> int:
-    """Print what CONFIG makes; errors are raised."""
+    """Print what CONFIG makes, and what a plan comes to; errors are raised."""
     checked = plan(
         arguments.config,
         overrides=arguments.overrides,
@@ -32,6 +33,9 @@ def check(arguments: Arguments) -> int:
         if not module.spec.file:
             text += " (added by HAL)"
         say(text)
+    if arguments.plan is not None:
+        for line in plan_lines(arguments.plan, checked):
+            say(line)
     return 0
 
 

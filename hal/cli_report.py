@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ BAD_INPUT: Final = 2
 CANNOT_START: Final = 3
 INTERRUPTED: Final = 130
 _PLAIN_EVERY_S = 2.0
+_LAG_SHOWN_MS: Final = 100.0
 
 
 def exit_code(exc: HalError) -> int:
@@ -130,14 +132,36 @@ def report_run(status: RunStatus, trace: str) -> None:
     say(f"trace: {trace}")
 
 
+def progress_text(status: RunStatus) -> str:
+    """Return what a run is doing, in words, and how late it is if that can be seen."""
+    text = status.step or str(status.state)
+    if status.why_paused:
+        text = f"{status.state}: {status.why_paused}"
+    elif status.wait_remaining_s is not None:
+        next_event = status.n_events_consumed if status.event is None else status.event
+        left_s = math.ceil(status.wait_remaining_s)
+        text = f"waiting {left_s} s for event {next_event}"
+    if status.lag_ms >= _LAG_SHOWN_MS:
+        text += f", {status.lag_ms / 1000:.1f} s late"
+    return text
+
+
 class FilmProgressBar:
     """Shows a run getting on: a bar on a terminal, a line now and then elsewhere."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, counted: str = "frames stored") -> None:
+        """Begin to show a run.
+
+        Args:
+            clock: Says when the next line is due.
+            counted: What `n_events_consumed` counts, in words.
+        """
         self._clock = clock
+        self._counted = counted
         self._bar: Progress | None = None
         self._last_s = clock.monotonic_s()
         self._last_text = ""
+        self._last_step = ""
         if sys.stderr is not None and sys.stderr.isatty():
             self._bar = Progress(
                 TextColumn("{task.description}"),
@@ -155,18 +179,21 @@ class FilmProgressBar:
         if self._bar is not None:
             self._bar.update(
                 self._task,
-                description=status.step or str(status.state),
+                description=progress_text(status),
                 total=status.n_events_total,
                 completed=status.n_events_consumed,
             )
             return
         now_s = self._clock.monotonic_s()
         of = "" if status.n_events_total is None else f" of {status.n_events_total}"
-        step = status.step or str(status.state)
-        text = f"{step}: {status.n_events_consumed}{of} frames stored"
+        counts = f"{status.n_events_consumed}{of} {self._counted}"
+        text = f"{progress_text(status)}: {counts}"
+        # Between the images of a time lapse it waits and works in turns.
+        is_on_its_way = status.state in (RunState.RUNNING, RunState.WAITING)
+        step = status.step or ("running" if is_on_its_way else str(status.state))
         is_due = now_s - self._last_s >= _PLAIN_EVERY_S
-        if text != self._last_text and (is_due or step not in self._last_text):
-            self._last_s, self._last_text = now_s, text
+        if text != self._last_text and (is_due or step != self._last_step):
+            self._last_s, self._last_text, self._last_step = now_s, text, step
             note(text)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""`hal CONFIG`: run a microscope, record a film, end in order."""
+"""`hal CONFIG`: run a microscope, record a film or run a plan, end in order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from typing import Final
 
 import msgspec
 
-from hal.acquisition import FilmPlan, RunHandle, RunState, RunStatus
+from hal.acquisition import (
+    FilmPlan,
+    Plan,
+    RunHandle,
+    RunState,
+    RunStatus,
+    load_plan,
+)
 from hal.app import Application, plan
 from hal.base import CLI, ErrorRecord, HalError, OutputExists, RunError
 from hal.cli_arguments import Arguments
@@ -39,7 +46,7 @@ _DEFAULT_FORMATS: Final = ("ome-tiff",)
 
 
 def run(arguments: Arguments) -> int:
-    """Run HAL until its film is done, or until Ctrl-C; return the exit code.
+    """Run HAL until its film or plan is done, or until Ctrl-C; return the exit code.
 
     Raises:
         HalError: It could not start; what went wrong later is reported here.
@@ -51,13 +58,14 @@ def run(arguments: Arguments) -> int:
         simulation=arguments.simulation,
     )
     folder = arguments.output or checked.spec.directory
-    if arguments.film is not None:
+    wanted = _wanted(arguments)
+    if wanted is not None:
         _check_film(arguments, folder)
     with interruptible() as interrupts:
         app = Application(
             checked, log_folder=arguments.log_dir, safeguards=Safeguards()
         )
-        session = _Session(app, arguments, folder, interrupts, WaitLoop())
+        session = _Session(app, arguments, wanted, folder, interrupts, WaitLoop())
         try:
             session.use()
         finally:
@@ -79,6 +87,7 @@ class _Session:
         self,
         app: Application,
         arguments: Arguments,
+        wanted: FilmPlan | Plan | None,
         folder: Path,
         interrupts: Interrupts,
         loop: MainLoop,
@@ -87,6 +96,7 @@ class _Session:
         """What went wrong outside the film."""
         self._app = app
         self._arguments = arguments
+        self._wanted = wanted
         self._folder = folder
         self._interrupts = interrupts
         self._loop = loop
@@ -94,17 +104,17 @@ class _Session:
         self._failure: HalError | None = None
 
     def use(self) -> None:
-        """Start HAL, and record the film or wait for Ctrl-C; errors are kept."""
+        """Start HAL, and do what is wanted or wait for Ctrl-C; errors are kept."""
         try:
             self.errors += self._app.start()
             for problem in self.errors:
                 note(f"hal: {problem.source} is degraded: {problem.text}")
             if self._interrupts.count:
                 raise RunError("interrupted while HAL was starting")
-            if self._arguments.film is None:
+            if self._wanted is None:
                 self._wait()
             else:
-                self._handle = self._start_film(self._arguments.film)
+                self._handle = self._start_run(self._wanted)
                 self._follow(self._handle)
         except HalError as exc:
             self._failure = exc
@@ -152,8 +162,8 @@ class _Session:
     def _was_cut_short(self) -> bool:
         """Whether an interrupt ended something that was not over."""
         count = self._interrupts.count
-        if self._arguments.film is None and self._failure is None:
-            # Running until Ctrl-C is what a run without a film is for.
+        if self._wanted is None and self._failure is None:
+            # Running until Ctrl-C is what a run without a film or plan is for.
             return count > 1
         return count > 0
 
@@ -173,15 +183,15 @@ class _Session:
         if self._app.plan.is_simulated:
             note(f"hal: {text}")
 
-    def _start_film(self, frames: int) -> RunHandle:
-        """Return the handle of a film that was accepted.
+    def _start_run(self, wanted: FilmPlan | Plan) -> RunHandle:
+        """Return the handle of a film or plan that was accepted.
 
         Raises:
             HalError: It was refused, in the class of the refusal.
         """
         arguments = self._arguments
         request = StartRun(
-            plan=FilmPlan(frames=frames),
+            plan=wanted,
             directory=str(self._folder),
             name=arguments.name,
             formats=arguments.formats or _DEFAULT_FORMATS,
@@ -193,17 +203,20 @@ class _Session:
             lambda: delivery.complete or self._interrupts.hurry, every_s=0.02
         )
         if not delivery.complete:
-            raise RunError("interrupted while the film was being prepared")
+            raise RunError("interrupted while the run was being prepared")
         accepted = delivery.result()
         assert isinstance(accepted, RunAccepted)
         return self._app.handle(accepted, principal=CLI)
 
     def _follow(self, handle: RunHandle) -> None:
-        """Show the film getting on until it has ended, or is to end now."""
+        """Show the run getting on until it has ended, or is to end now."""
         self._note_simulation(
             "this microscope is simulated; the film's metadata say so"
         )
-        bar = FilmProgressBar(self._app.system.clock)
+        is_film = isinstance(self._wanted, FilmPlan)
+        bar = FilmProgressBar(
+            self._app.system.clock, counted="frames stored" if is_film else "events"
+        )
         cancelled = False
 
         def tick() -> None:
@@ -219,6 +232,18 @@ class _Session:
             )
         finally:
             bar.close()
+
+
+def _wanted(arguments: Arguments) -> FilmPlan | Plan | None:
+    """Return what is to be recorded; None to run until Ctrl-C.
+
+    Raises:
+        PlanError: The plan cannot be run as it is written.
+        StartError: A package that reads plans is not installed.
+    """
+    if arguments.plan is not None:
+        return load_plan(arguments.plan)
+    return None if arguments.film is None else FilmPlan(frames=arguments.film)
 
 
 def _check_film(arguments: Arguments, folder: Path) -> None:

@@ -28,8 +28,9 @@ Exit codes are those of HAL or pytest; 2: wrong arguments; 3: it cannot be set u
 """
 
 ROOT = Path(__file__).resolve().parent.parent
-DEMO_EXTRAS: tuple[str, ...] = ()
-TEST_EXTRAS = ("test",)
+DEMO_EXTRAS = ("plans",)
+# With those of the demo, so that neither has to install again after the other.
+TEST_EXTRAS = (*DEMO_EXTRAS, "test")
 WHOLE_SUITE = "-n logical --maxprocesses 4 --dist loadfile"
 DEMO = "xml_configs/sim.xml --headless --film 100 --format dax --format ome-tiff"
 

@@ -7,13 +7,18 @@ from hal.acquisition.pauses import PERSON
 from hal.acquisition.plan import FilmPlan
 from hal.acquisition.plan_engine import PlanEngine, Studied
 from hal.acquisition.plans import (
+    Abilities,
     AnyEvent,
+    CameraAbility,
     CameraRegion,
+    ChannelAbility,
     ChannelName,
     DeviceProperty,
     ImageEvent,
     Plan,
+    PlanProblem,
     Preflight,
+    load_plan,
     preflight,
 )
 from hal.acquisition.progress import RunProgress
@@ -25,10 +30,13 @@ from hal.acquisition.shortfall import describe_shortfall
 
 __all__ = [
     "PERSON",
+    "Abilities",
     "AnyEvent",
     "Armed",
+    "CameraAbility",
     "CameraRegion",
     "Change",
+    "ChannelAbility",
     "ChannelName",
     "DeviceProperty",
     "EventOutcome",
@@ -39,6 +47,7 @@ __all__ = [
     "ImageEvent",
     "Plan",
     "PlanEngine",
+    "PlanProblem",
     "PlanRig",
     "Preflight",
     "Reached",
@@ -52,5 +61,6 @@ __all__ = [
     "Studied",
     "Taken",
     "describe_shortfall",
+    "load_plan",
     "preflight",
 ]

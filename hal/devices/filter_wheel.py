@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from hal.base import (
@@ -43,7 +43,8 @@ class FilterWheel(MovingDevice):
         Polls every 20 ms; `halt` from any thread ends it with `Halted`.
 
         Args:
-            slot: Number, counted from 1, or name of the filter.
+            slot: Number, counted from 1, or name of the filter. Text that is no name
+                may be a number.
 
         Raises:
             LimitError: No such filter; the wheel has not moved.
@@ -111,16 +112,15 @@ class FilterWheel(MovingDevice):
 
     def _slot_of(self, wanted: int | str) -> int:
         names = self.names
+        slot = find_slot(names, wanted)
+        if slot is not None:
+            return slot
         if isinstance(wanted, str):
-            if wanted in names:
-                return names.index(wanted) + 1
             raise LimitError(
                 f"unknown filter '{wanted}': expected one of "
                 f"{one_of(names)}{did_you_mean(wanted, names)}",
                 filter=wanted,
             )
-        if isinstance(wanted, int) and 1 <= wanted <= len(names):
-            return wanted
         raise LimitError(
             f"slot {wanted}: expected 1 to {len(names)} ({', '.join(names)})",
             slot=wanted,
@@ -133,6 +133,23 @@ class FilterWheel(MovingDevice):
     @abstractmethod
     def _do_slot(self) -> int:
         """Ask which slot, counted from 1, is in the light."""
+
+
+def find_slot(names: Sequence[str], wanted: int | str) -> int | None:
+    """Return the slot of a filter, counted from 1; None if there is no such filter.
+
+    Args:
+        names: Of the filters, from slot 1 on.
+        wanted: Name or number; text that is no name may be a number.
+    """
+    if wanted in names:
+        return names.index(str(wanted)) + 1
+    if isinstance(wanted, str):
+        if not (wanted.isascii() and wanted.isdecimal()):
+            return None
+        wanted = int(wanted)
+    is_there = isinstance(wanted, int) and 1 <= wanted <= len(names)
+    return wanted if is_there else None
 
 
 def _pass_band(name: str) -> tuple[float, float] | None:

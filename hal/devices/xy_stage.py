@@ -8,6 +8,7 @@ from typing import Final
 
 from hal.base import DeviceError, Float, ParameterError, Value
 from hal.devices._motion import MovingDevice, check_target
+from hal.devices.timing import MoveTiming
 
 _LIMITS: Final = {
     "x_low_um": "x_min_um",
@@ -112,6 +113,13 @@ class XYStage(MovingDevice):
         x_um, y_um = self.position_um()
         self.move_and_settle(x_um + dx_um, y_um + dy_um)
 
+    def move_timing(self) -> MoveTiming | None:
+        """Return how long moves take, as data; None where the driver cannot tell.
+
+        Needs no open device. A driver that says so has `times_are_exact`.
+        """
+        return None
+
     def time_to_move_s(
         self, start_um: tuple[float, float], end_um: tuple[float, float]
     ) -> float:
@@ -123,7 +131,11 @@ class XYStage(MovingDevice):
             start_um: x, y where the move begins, at rest.
             end_um: x, y of its target.
         """
-        return self.move_timeout_s + self.settle_s
+        timing = self.move_timing()
+        if timing is None:
+            return self.move_timeout_s + self.settle_s
+        (x0_um, y0_um), (x1_um, y1_um) = start_um, end_um
+        return timing.time_s(x1_um - x0_um, y1_um - y0_um)
 
     def check_together(self, values: Mapping[str, Value]) -> None:
         for axis in ("x", "y"):

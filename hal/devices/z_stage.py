@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from hal.base import DeviceError, Float, ParameterError, Value
 from hal.devices._motion import MovingDevice, check_target
+from hal.devices.timing import MoveTiming
 
 
 class ZStage(MovingDevice):
@@ -90,6 +91,13 @@ class ZStage(MovingDevice):
         """Move relative to where the drive is now; as `move_and_settle`."""
         self.move_and_settle(self.position_um() + dz_um)
 
+    def move_timing(self) -> MoveTiming | None:
+        """Return how long moves take, as data; None where the driver cannot tell.
+
+        Needs no open device. A driver that says so has `times_are_exact`.
+        """
+        return None
+
     def time_to_move_s(self, start_um: float, end_um: float) -> float:
         """Return how long `move_and_settle` takes, from one height to another.
 
@@ -99,7 +107,10 @@ class ZStage(MovingDevice):
             start_um: Where the move begins, at rest.
             end_um: Its target.
         """
-        return self.move_timeout_s + self.settle_s
+        timing = self.move_timing()
+        if timing is None:
+            return self.move_timeout_s + self.settle_s
+        return timing.time_s(end_um - start_um)
 
     def check_together(self, values: Mapping[str, Value]) -> None:
         low_um, high_um = values["z_low_um"], values["z_high_um"]

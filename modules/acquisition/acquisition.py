@@ -97,6 +97,8 @@ class AcquisitionModule(Module):
         super().__init__(name, context, deadline_s=deadline_s, **values)
         self._engine: RunEngine | None = None
         self._past: dict[str, _Past] = {}
+        self._request: StartRun
+        """What began the last run that follows a plan."""
         self._suspended: dict[str, str] = {}
         """By guard: why no run may go on."""
 
@@ -174,7 +176,8 @@ class AcquisitionModule(Module):
         cameras = self._cameras(FilmPlan(None))
 
         def extend() -> RunStatus:
-            plan_engine.extend(msg.plan, study(msg.plan, cameras))
+            studied = study(self, self._request, msg.plan, cameras)
+            plan_engine.extend(msg.plan, studied)
             return plan_engine.status
 
         self.run_job(extend, deadline_s=PREPARE_S)
@@ -258,9 +261,9 @@ class AcquisitionModule(Module):
     ) -> tuple[PlanMicroscope, PlanEngine]:
         """Return the engine of a plan, and the microscope it sees."""
         rig = PlanMicroscope(run_id, msg, self)
-        engine = PlanEngine(
-            run_id, plan, partial(study, plan, cameras), rig, self.clock, self._report
-        )
+        self._request = msg
+        check = partial(study, self, msg, plan, cameras)
+        engine = PlanEngine(run_id, plan, check, rig, self.clock, self._report)
         for guard, why in self._suspended.items():
             engine.pauses.add(guard, why)
         return rig, engine

@@ -92,10 +92,10 @@ class PlanMicroscope(Microscope):
         stage = z = ""
         orders: list[Order] = []
         if change.x_um is not None or change.y_um is not None:
-            stage = self._only("stage")
+            stage = self._first("stage")
             orders.append((self._move_stage(stage, change), stage))
         if change.z_um is not None:
-            z = self._only("z")
+            z = self._first("z")
             orders.append((MoveZ(change.z_um), z))
         if change.channel is not None:
             orders += self._orders_of(self._channel(change.channel))
@@ -145,7 +145,7 @@ class PlanMicroscope(Microscope):
     def focus(self, device: str, tries: int, motor_offset_um: float | None) -> float:
         """Find the focus; return its z."""
         request = FindFocus(tries, motor_offset_um)
-        return self._ask(request, device or self._only("autofocus"), FocusFound).z_um
+        return self._ask(request, device or self._first("autofocus"), FocusFound).z_um
 
     def note(self, rows: tuple[EventRow, ...]) -> None:
         """Have the recorder keep what became of events."""
@@ -249,11 +249,11 @@ class PlanMicroscope(Microscope):
             return MoveStage(x_um, y_um)
         return MoveStage(change.x_um, change.y_um)
 
-    def _only(self, role: str) -> str:
+    def _first(self, role: str) -> str:
+        """Return the module of a role that plans mean: the first of the file."""
         names = self._module.context.names_of_role(role)
-        if len(names) != 1:
-            said = f"there are {len(names)}: {one_of(names)}" if names else "is none"
-            raise PlanError(f"the plan needs one module of role {role}: {said}")
+        if not names:
+            raise PlanError(f"the plan needs a module of role {role}: there is none")
         return names[0]
 
     def _all(self, orders: list[Order]) -> list[Any]:

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from hal.acquisition import CameraAbility
 from hal.base import ErrorRecord, Float, StateError
 from hal.devices import Camera
 from hal.frames import FrameRing, FrameRings
@@ -17,11 +18,13 @@ from hal.messages import (
     CameraFinished,
     CompanionsWritten,
     FramesReceived,
+    GetCameraAbility,
     StartCamera,
     StopCamera,
     TakeFrames,
     WriteCompanions,
 )
+from modules.cameras.ability import camera_ability
 from modules.cameras.grab import Grab
 from modules.cameras.requests import RequestedFrames
 
@@ -98,6 +101,11 @@ class CameraModule(DeviceModule[Camera]):
             simulated=camera.is_simulated,
             has_companions=camera.has_companions,
         )
+
+    @handles(GetCameraAbility)
+    def on_get_ability(self, msg: GetCameraAbility) -> CameraAbility:
+        """Tell what exposures it can make, and how long its frames take."""
+        return camera_ability(self.device)
 
     @handles(StartCamera)
     def on_start_camera(self, msg: StartCamera) -> None:

@@ -6,7 +6,14 @@ from typing import Any, ClassVar
 
 from hal.devices import LightSource
 from hal.kernel import DeviceModule, handles
-from hal.messages import GetLight, LightChanged, LightState, SetLight
+from hal.messages import (
+    GetLight,
+    GetLightAbility,
+    LightAbility,
+    LightChanged,
+    LightState,
+    SetLight,
+)
 
 
 class LightSourceModule(DeviceModule[LightSource]):
@@ -37,6 +44,21 @@ class LightSourceModule(DeviceModule[LightSource]):
         """Ask the light source what it does."""
         light = self.device
         self.run_job(lambda: LightState(light.power_mw(), light.is_on()))
+
+    @handles(GetLightAbility)
+    def on_get_ability(self, msg: GetLightAbility) -> None:
+        """Tell how bright it may be, what it does, and how long changes take."""
+        light = self.device
+
+        def look() -> LightAbility:
+            return LightAbility(
+                max_power_mw=light.max_power_mw,
+                power_mw=light.power_mw(),
+                is_on=light.is_on(),
+                switch_s=light.time_to_switch_s() if light.times_are_exact else None,
+            )
+
+        self.run_job(look)
 
     def _changed(self, state: LightState) -> LightState:
         self.send(LightChanged(self.name, state.power_mw, state.is_on))

@@ -6,7 +6,12 @@ from typing import Any, ClassVar
 
 from hal.devices import Shutter
 from hal.kernel import DeviceModule, handles
-from hal.messages import SetShutter, ShutterChanged
+from hal.messages import (
+    GetShutterAbility,
+    SetShutter,
+    ShutterAbility,
+    ShutterChanged,
+)
 
 
 class ShutterModule(DeviceModule[Shutter]):
@@ -26,6 +31,21 @@ class ShutterModule(DeviceModule[Shutter]):
 
         deadline_s = shutter.switch_timeout_s + self.deadline_s
         self.run_job(apply, deadline_s=deadline_s, then=self._changed)
+
+    @handles(GetShutterAbility)
+    def on_get_ability(self, msg: GetShutterAbility) -> None:
+        """Tell whether it is open, and how long changes take."""
+        shutter = self.device
+
+        def look() -> ShutterAbility:
+            is_exact = shutter.times_are_exact
+            return ShutterAbility(
+                is_open=shutter.is_shutter_open(),
+                open_s=shutter.time_to_switch_s(True) if is_exact else None,
+                close_s=shutter.time_to_switch_s(False) if is_exact else None,
+            )
+
+        self.run_job(look)
 
     def _changed(self, is_open: bool) -> bool:
         self.send(ShutterChanged(self.name, is_open))

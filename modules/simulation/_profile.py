@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from hal.devices import travel_time_s
+
 
 @dataclass(frozen=True)
 class Profile:
     """Speeds up evenly, goes on at full speed, brakes as it sped up.
 
-    The symmetric trapezoid of speed over time that motion controllers use; a triangle
-    where the way is too short for full speed. With d the length, v the speed and a the
-    acceleration it takes d/v + v/a, or 2 sqrt(d/a) if d < v^2/a (Biagiotti and
-    Melchiorri, Trajectory Planning for Automatic Machines and Robots, 2008, 3.2).
+    It lasts as long as `travel_time_s` says.
 
     Runs on: any.
     """
@@ -37,12 +36,7 @@ class Profile:
     @property
     def duration_s(self) -> float:
         """Time from rest to rest."""
-        if not self.length:
-            return 0.0
-        ramp_s = self.ramp_s
-        if ramp_s and self.length < self.speed * (self.speed / self.acceleration):
-            return 2 * ramp_s
-        return self.length / self.speed + ramp_s
+        return travel_time_s(self.length, self.speed, self.acceleration)
 
     def travelled(self, after_s: float) -> float:
         """Return how much of its length is behind it `after_s` after the start."""

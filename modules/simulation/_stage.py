@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from hal.base import Bool, Clock, Float, ParameterError, SystemClock, Value
+from hal.devices import MoveTiming
 from modules.simulation._axes import Axes, Point, on_grid
 from modules.simulation._unsteady import Unsteady
 
@@ -132,15 +133,13 @@ class SimStage(Unsteady):
     def _do_start_home(self) -> None:
         self._go_to(*self._home())
 
-    def _time_to_move(self, start: Point, end: Point) -> float:
-        """Return how long the drives need between two places."""
-        leg = Axes.homed(*start).leg.towards(
-            *self._reachable(end),
-            now_s=0.0,
-            speed=self.speed_um_s,
-            acceleration=self.acceleration_um_s2,
+    def _timing(self, settle_s: float) -> MoveTiming:
+        """Return how long moves take, with such a pause after arrival."""
+        return MoveTiming(
+            speed_um_s=self.speed_um_s,
+            acceleration_um_s2=self.acceleration_um_s2,
+            settle_s=settle_s,
         )
-        return leg.profile.duration_s
 
     def _reading(self) -> Point:
         at = self._axes.leg.at(self.clock.monotonic_s())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from hal.base import Float
-from hal.devices import XYStage
+from hal.devices import MoveTiming, XYStage
 from modules.simulation._axes import Point
 from modules.simulation._stage import SimStage
 from modules.simulation.world import XY_STAGE
@@ -30,10 +30,14 @@ class SimXYStage(SimStage, XYStage):
         0.0, unit="um", low="y_min_um", high="y_max_um", help="y it stands at first."
     )
 
+    def move_timing(self) -> MoveTiming:
+        return self._timing(self.settle_s)
+
     def time_to_move_s(
         self, start_um: tuple[float, float], end_um: tuple[float, float]
     ) -> float:
-        return self._time_to_move(start_um, end_um) + self.settle_s
+        x_um, y_um = self._reachable(end_um)
+        return super().time_to_move_s(start_um, (x_um, y_um))
 
     def _set_travel(self, half_um: float) -> None:
         self.x_min_um = self.y_min_um = -half_um

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from hal.base import Float
-from hal.devices import ZStage
+from hal.devices import MoveTiming, ZStage
 from modules.simulation._axes import Point
 from modules.simulation._stage import SimStage
 from modules.simulation.world import Z_STAGE
@@ -35,8 +35,11 @@ class SimZStage(SimStage, ZStage):
         help="Where it stands at first.",
     )
 
+    def move_timing(self) -> MoveTiming:
+        return self._timing(self.settle_s)
+
     def time_to_move_s(self, start_um: float, end_um: float) -> float:
-        return self._time_to_move((start_um,), (end_um,)) + self.settle_s
+        return super().time_to_move_s(start_um, *self._reachable((end_um,)))
 
     def _set_travel(self, half_um: float) -> None:
         self.z_min_um = -half_um

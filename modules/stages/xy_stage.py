@@ -8,10 +8,12 @@ from typing import Any, ClassVar
 from hal.devices import XYStage
 from hal.kernel import DeviceModule, handles
 from hal.messages import (
+    GetStageAbility,
     GetStagePosition,
     HaltMotion,
     MoveStage,
     MoveStageBy,
+    StageAbility,
     StageMoved,
     StagePosition,
 )
@@ -38,6 +40,25 @@ class XYStageModule(DeviceModule[XYStage]):
         """Ask the stage where it is."""
         device = self.device
         self.run_job(device.position_um, then=lambda at: StagePosition(*at))
+
+    @handles(GetStageAbility)
+    def on_get_ability(self, msg: GetStageAbility) -> None:
+        """Tell where it may go, where it is, and how long moves take."""
+        stage = self.device
+
+        def look() -> StageAbility:
+            x_um, y_um = stage.position_um()
+            return StageAbility(
+                x_low_um=stage.x_low_um,
+                x_high_um=stage.x_high_um,
+                y_low_um=stage.y_low_um,
+                y_high_um=stage.y_high_um,
+                x_um=x_um,
+                y_um=y_um,
+                timing=stage.move_timing(),
+            )
+
+        self.run_job(look)
 
     @handles(HaltMotion)
     def on_halt(self, msg: HaltMotion) -> None:

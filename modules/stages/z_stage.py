@@ -7,7 +7,16 @@ from typing import Any, ClassVar
 
 from hal.devices import ZStage
 from hal.kernel import DeviceModule, handles
-from hal.messages import GetZPosition, HaltMotion, MoveZ, MoveZBy, ZMoved, ZPosition
+from hal.messages import (
+    GetZAbility,
+    GetZPosition,
+    HaltMotion,
+    MoveZ,
+    MoveZBy,
+    ZAbility,
+    ZMoved,
+    ZPosition,
+)
 
 
 class ZStageModule(DeviceModule[ZStage]):
@@ -30,6 +39,21 @@ class ZStageModule(DeviceModule[ZStage]):
     def on_get_position(self, msg: GetZPosition) -> None:
         """Ask the stage where it is."""
         self.run_job(self.device.position_um, then=ZPosition)
+
+    @handles(GetZAbility)
+    def on_get_ability(self, msg: GetZAbility) -> None:
+        """Tell where it may go, where it is, and how long moves take."""
+        stage = self.device
+
+        def look() -> ZAbility:
+            return ZAbility(
+                z_low_um=stage.z_low_um,
+                z_high_um=stage.z_high_um,
+                z_um=stage.position_um(),
+                timing=stage.move_timing(),
+            )
+
+        self.run_job(look)
 
     @handles(HaltMotion)
     def on_halt(self, msg: HaltMotion) -> None:

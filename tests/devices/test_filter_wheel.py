@@ -1,6 +1,7 @@
 import pytest
 
 from hal.base import DeviceError, DeviceTimeout, LimitError, ParameterError
+from hal.devices import find_slot
 from modules.simulation import SimFilterWheel
 
 
@@ -54,6 +55,16 @@ def test_filter_named_like_a_number_is_found_by_name() -> None:
     wheel.move_to("1")
 
     assert wheel.slot() == 2
+
+
+def test_text_that_is_no_name_may_be_the_number_of_a_slot() -> None:
+    names = ("525/50", "1", "605/70")
+
+    assert find_slot(names, "605/70") == 3
+    assert find_slot(names, "1") == 2  # names come first
+    assert find_slot(names, "3") == find_slot(names, 3) == 3
+    for missing in ("0", "4", "525", "-1", "1.0", "²", "", 0, 4):
+        assert find_slot(names, missing) is None
 
 
 def test_wrong_slot_after_a_move_is_an_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from hal.devices import (
     FilterWheel,
     LightSource,
+    MoveTiming,
     Shutter,
     TemperatureController,
     XYStage,
@@ -31,6 +33,18 @@ POLL_S = 0.02
 places = st.floats(-400.0, 400.0)
 speeds = st.floats(500.0, 1e5)
 accelerations = st.one_of(st.just(0.0), st.floats(2000.0, 1e7))
+
+
+class UntoldXYStage(SimXYStage):
+    """A stage that does not know how fast it is."""
+
+    move_timing = XYStage.move_timing  # type: ignore[assignment]
+
+
+class UntoldZStage(SimZStage):
+    """A focus drive that does not know how fast it is."""
+
+    move_timing = ZStage.move_timing  # type: ignore[assignment]
 
 
 def assert_took(clock: WindingClock, begun_s: float, said_s: float) -> None:
@@ -72,6 +86,20 @@ def test_a_z_move_takes_what_it_says(
     stage.move_and_settle(z1)
 
     assert_took(clock, begun_s, stage.time_to_move_s(at, z1))
+
+
+@given(places, places, places, speeds, accelerations, st.floats(0.0, 2.0))
+def test_what_a_stage_says_as_data_is_what_it_takes(
+    x0: float, x1: float, y1: float, v: float, a: float, settle_s: float
+) -> None:
+    values = {"speed_um_s": v, "acceleration_um_s2": a, "settle_s": settle_s}
+    xy, z = SimXYStage(**values), SimZStage(**values)
+    read = msgspec.msgpack.Decoder(MoveTiming).decode
+    timing = read(msgspec.msgpack.encode(xy.move_timing()))
+
+    assert timing.time_s(x1 - x0, y1) == xy.time_to_move_s((x0, 0.0), (x1, y1))
+    assert z.move_timing() == timing
+    assert timing.time_s(x1 - x0) == z.time_to_move_s(x0, x1)
 
 
 @given(
@@ -150,14 +178,14 @@ def test_a_temperature_takes_what_it_says(
 
 
 def test_a_driver_that_cannot_tell_says_the_longest_it_may_take() -> None:
-    stage = SimXYStage(move_timeout_s=7.0, settle_s=0.5)
-    z_stage = SimZStage(move_timeout_s=7.0, settle_s=0.5)
+    stage = UntoldXYStage(move_timeout_s=7.0, settle_s=0.5)
+    z_stage = UntoldZStage(move_timeout_s=7.0, settle_s=0.5)
     wheel = SimFilterWheel(filters="a,b", move_timeout_s=7.0, settle_s=0.5)
     light, shutter = SimLightSource(switch_timeout_s=2.0), SimShutter()
     heater = SimTemperatureController(reach_timeout_s=900.0)
 
-    assert XYStage.time_to_move_s(stage, (0.0, 0.0), (1.0, 1.0)) == 7.5
-    assert ZStage.time_to_move_s(z_stage, 0.0, 1.0) == 7.5
+    assert stage.time_to_move_s((0.0, 0.0), (1.0, 1.0)) == 7.5
+    assert z_stage.time_to_move_s(0.0, 1.0) == 7.5
     assert FilterWheel.time_to_move_s(wheel, 1, "b") == 7.5
     assert LightSource.time_to_switch_s(light) == 2.0
     assert Shutter.time_to_switch_s(shutter, True) == shutter.switch_timeout_s

@@ -36,8 +36,9 @@ def test_help_says_what_every_option_and_exit_code_means(hal):
     text = hal.run("--help").stdout
 
     for option in (
-        *("--headless", "--film", "--name", "--output", "--format", "--overwrite"),
-        *("--settings", "--simulation", "--set", "--log-dir", "--json", "--version"),
+        *("--headless", "--film", "--plan", "--name", "--output", "--format"),
+        *("--overwrite", "--settings", "--simulation", "--set", "--log-dir"),
+        *("--json", "--version"),
     ):
         assert re.search(rf"^\s+{option}\b", text, re.MULTILINE), option
     for code in ("0 done", "1 run failed", "2 bad input", "3 HAL could not", "130 "):

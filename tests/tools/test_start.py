@@ -124,8 +124,13 @@ def test_pytest_gets_all_arguments(checkout, monkeypatch):
     assert start_main.main(["test"]) == 5
 
     some, every = commands
-    assert some == [Path("test"), "-m", "pytest", "-k", "ring", "--help"]
+    assert some == [Path("plans", "test"), "-m", "pytest", "-k", "ring", "--help"]
     assert every[3:] == ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile"]
+
+
+def test_the_demo_and_the_tests_need_no_set_up_after_each_other():
+    assert "plans" in start_main.DEMO_EXTRAS
+    assert set(start_main.DEMO_EXTRAS) < set(start_main.TEST_EXTRAS)
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,17 @@ class Limits:
     ) -> None:
         if value is None:
             return
+        is_z = field == "z_um"
+        device = self._abilities.focus_drive if is_z else self._abilities.stage
+        if ("broken", field) in self._seen:
+            return
+        if device and not self._works(number, event, field, device):
+            self._seen.add(("broken", field))
+            return
         if limits is None:
-            what = "focus drive" if field == "z_um" else "stage"
+            if device:
+                return  # it does not say how far it may go
+            what = "focus drive" if is_z else "stage"
             self._add(
                 number, event, field, value, None, f"expected none: there is no {what}"
             )
@@ -115,20 +124,24 @@ class Limits:
             return None
         for device in able.devices:
             self._works(number, event, "channel", device)
+        if able.problem:
+            self._add(number, event, "channel", str(channel), None, able.problem)
         if able.camera and event.camera and able.camera != event.camera:
             words = f"expected {able.camera}, which channel {channel} needs"
             self._add(number, event, "camera", event.camera, able.camera, words)
         return able.camera or None
 
-    def _works(self, number: int, event: StagedEvent, field: str, device: str) -> None:
+    def _works(self, number: int, event: StagedEvent, field: str, device: str) -> bool:
+        """Return whether a device works; otherwise that is a problem."""
         devices = self._abilities.devices
         if device not in devices:
             words = f"no such device{did_you_mean(device, devices)}"
         elif not devices[device]:
             words = "the device does not work now"
         else:
-            return
+            return True
         self._add(number, event, field, device, None, words)
+        return False
 
     def _property(
         self, number: int, event: StagedEvent, wanted: DeviceProperty

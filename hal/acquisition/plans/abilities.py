@@ -8,10 +8,10 @@ from typing import Protocol
 import msgspec
 
 from hal.acquisition.plans.events import ChannelName
-from hal.base import ParameterSpec
+from hal.base import ParameterSpec, Record
 
 
-class CameraAbility(msgspec.Struct, frozen=True, kw_only=True):
+class CameraAbility(Record, frozen=True, kw_only=True):
     """A camera, as it is set now."""
 
     exposure_s: float
@@ -37,6 +37,8 @@ class ChannelAbility(msgspec.Struct, frozen=True, kw_only=True):
     """Light at the sample while it is on; None if nobody measured it."""
     lit_area_cm2: float | None = None
     """Area of the sample that it falls on; None if nobody measured it."""
+    problem: str = ""
+    """Why it cannot be used as it is configured; empty if it can."""
 
 
 class Abilities(Protocol):
@@ -59,6 +61,14 @@ class Abilities(Protocol):
         """The camera of events that name none; empty if there is none."""
 
     @property
+    def stage(self) -> str:
+        """The module that moves x and y; empty without one."""
+
+    @property
+    def focus_drive(self) -> str:
+        """The module that moves z; empty without one."""
+
+    @property
     def channels(self) -> Mapping[ChannelName, ChannelAbility]:
         """Channels that are configured."""
 
@@ -75,16 +85,16 @@ class Abilities(Protocol):
         """In how many files each frame is written."""
 
     def xy_um(self) -> tuple[float, float] | None:
-        """Return where the stage is; None without one."""
+        """Return where the stage is; None without one that works."""
 
     def z_um(self) -> float | None:
-        """Return where the focus drive is; None without one."""
+        """Return where the focus drive is; None without one that works."""
 
     def xy_limits_um(self) -> tuple[float, float, float, float] | None:
-        """Return low x, high x, low y, high y; None without a stage."""
+        """Return low x, high x, low y, high y; None as `xy_um`."""
 
     def z_limits_um(self) -> tuple[float, float] | None:
-        """Return low and high z; None without a focus drive."""
+        """Return low and high z; None as `z_um`."""
 
     def parameters(self, device: str) -> Mapping[str, ParameterSpec] | None:
         """Return what may be set on a device; None if there is no such device."""

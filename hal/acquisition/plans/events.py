@@ -32,6 +32,12 @@ class ChannelName(msgspec.Struct, frozen=True):
     name: str
     group: str = "Channel"
 
+    @classmethod
+    def read(cls, label: str) -> ChannelName:
+        """Return what `Name` or `Group/Name` means; a name may hold further slashes."""
+        group, slash, name = label.partition("/")
+        return cls(name.strip(), group.strip()) if slash else cls(label.strip())
+
     def __str__(self) -> str:
         return self.name if self.group == "Channel" else f"{self.group}/{self.name}"
 

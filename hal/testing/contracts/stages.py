@@ -112,6 +112,15 @@ class _StageContract(DeviceContract[S]):
         assert 0.0 <= said_s <= device.move_timeout_s + device.settle_s
         assert took_s >= said_s or not device.times_are_exact
 
+    def test_says_as_data_how_long_a_move_takes_if_it_knows(self, device: S) -> None:
+        timing = device.move_timing()
+
+        assert (timing is not None) == device.times_are_exact
+        if timing is not None:
+            way_um = (b - a for a, b in zip(self.near, self.far, strict=True))
+            # Its encoder may round the target.
+            assert timing.time_s(*way_um) == pytest.approx(self.said_s(device), rel=0.1)
+
     def test_target_outside_its_limits_leaves_it_unmoved(self, device: S) -> None:
         self.move(device, self.near)
         device.set_parameters(self.limits)

@@ -54,24 +54,32 @@ class Scope:
     focus_devices: tuple[str, ...] = ("lock",)
     free_bytes: int | None = 10**9
     copies: int = 1
-    stage: bool = True
+    has_stage: bool = True
     move_xy_s: float | None = 1.0
     move_z_s: float | None = 0.25
     change_s: float | None = 0.5
     light_s: float | None = 0.0
     asked: int = 0
 
+    @property
+    def stage(self) -> str:
+        return "stage" if self.has_stage else ""
+
+    @property
+    def focus_drive(self) -> str:
+        return "focus" if self.has_stage else ""
+
     def xy_um(self) -> tuple[float, float] | None:
-        return (0.0, 0.0) if self.stage else None
+        return (0.0, 0.0) if self.has_stage else None
 
     def z_um(self) -> float | None:
-        return 0.0 if self.stage else None
+        return 0.0 if self.has_stage else None
 
     def xy_limits_um(self) -> tuple[float, float, float, float] | None:
-        return (-1000.0, 1000.0, -500.0, 500.0) if self.stage else None
+        return (-1000.0, 1000.0, -500.0, 500.0) if self.has_stage else None
 
     def z_limits_um(self) -> tuple[float, float] | None:
-        return (-100.0, 100.0) if self.stage else None
+        return (-100.0, 100.0) if self.has_stage else None
 
     def parameters(self, device: str) -> Mapping[str, ParameterSpec] | None:
         if device != "lamp":

@@ -13,7 +13,8 @@ from tests.acquisition.plans.microscopes import Scope
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXT = (ROOT / "docs" / "plans.rst").read_text("utf-8")
-BLOCKS = re.findall(r"\.\. code-block:: (\w+)\n\n((?:    .*\n|\n)+)", TEXT)
+FOUND = re.findall(r"\.\. code-block:: (\w+)\n\n((?:    .*\n|\n)+)", TEXT)
+BLOCKS = [(language, block) for language, block in FOUND if language != "xml"]
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
@@ -34,6 +35,13 @@ def test_every_example_is_a_plan_that_can_be_run(number, tmp_path):
 def test_there_are_examples_of_each_kind():
     assert {language for language, _ in BLOCKS} == {"yaml", "json", "python"}
     assert len(BLOCKS) >= 5
+
+
+def test_the_channel_it_shows_is_one_of_the_simulated_microscope():
+    (block,) = (block for language, block in FOUND if language == "xml")
+    microscope = (ROOT / "xml_configs" / "sim.xml").read_text("utf-8")
+
+    assert " ".join(block.split()) in " ".join(microscope.split())
 
 
 def test_the_times_it_tells_are_those_of_its_example(tmp_path):

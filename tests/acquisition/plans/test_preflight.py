@@ -159,7 +159,7 @@ def test_a_plan_with_problems_is_refused_with_the_first():
 
 
 def test_a_microscope_without_a_stage_goes_nowhere():
-    told = found(one(x_um=1.0, z_um=2.0), Scope(stage=False))
+    told = found(one(x_um=1.0, z_um=2.0), Scope(has_stage=False))
 
     assert [problem.field for problem in told.problems] == ["x_um", "z_um"]
     assert "there is no stage" in told.problems[0].text
@@ -182,6 +182,39 @@ def test_a_device_that_does_not_work_is_named():
     del scope.devices["wheel"]
     (problem,) = found(one(channel=DAPI), scope).problems
     assert "no such device" in problem.text
+
+
+@pytest.mark.parametrize(
+    ("device", "field"), [("stage", "x_um"), ("stage", "y_um"), ("focus", "z_um")]
+)
+def test_a_stage_that_does_not_work_is_named_once_for_all_places(device, field):
+    scope = Scope()
+    scope.devices[device] = False
+    events = [ImageEvent(**{field: float(n)}) for n in range(50)]
+
+    (problem,) = found(explicit(events), scope).problems
+
+    assert problem.text == (
+        f"event 0: {field}='{device}': the device does not work now"
+    )
+    assert not found(one(), scope).problems
+
+
+def test_a_stage_that_does_not_say_how_far_it_goes_may_go_anywhere(monkeypatch):
+    monkeypatch.setattr(Scope, "xy_limits_um", lambda _self: None)
+
+    assert not found(one(x_um=1e9), Scope()).problems
+
+
+def test_a_channel_that_is_configured_wrongly_is_refused_with_the_reason():
+    scope = Scope()
+    scope.channels[FITC] = msgspec.structs.replace(
+        scope.channels[FITC], problem="its filter is not there"
+    )
+
+    (problem,) = found(one(channel=FITC), scope).problems
+    assert problem.text.endswith(": channel='FITC': its filter is not there")
+    assert not found(one(channel=DAPI), scope).problems
 
 
 def test_a_channel_with_a_camera_of_its_own_uses_that():

@@ -1,0 +1,1 @@
+"""Channels: what a plan calls by one name, a module for each."""
