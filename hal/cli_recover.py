@@ -47,7 +47,8 @@ def recover_films(arguments: Arguments) -> int:
 
 def _line(report: FileReport) -> str:
     """Return `repaired: /data/movie.dax: 57 frames; frame count corrected`."""
-    frames = "1 frame" if report.frames == 1 else f"{report.frames} frames"
+    plural = "" if report.frames == 1 else "s"
+    frames = f"{report.frames} {report.counts}{plural}"
     said = f"{frames}; {report.text}" if report.text else frames
     if report.state in ("in use", "empty"):
         said = report.text.removeprefix(f"{report.file}: ")

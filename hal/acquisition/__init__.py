@@ -18,6 +18,7 @@ from hal.acquisition.plans import (
     Plan,
     PlanProblem,
     Preflight,
+    layout_of,
     load_plan,
     preflight,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "Studied",
     "Taken",
     "describe_shortfall",
+    "layout_of",
     "load_plan",
     "preflight",
 ]

@@ -3,6 +3,7 @@
 from hal.frames._memory import MIN_SLOTS, Place, RingHandle
 from hal.frames.batches import IndexBatches
 from hal.frames.frame import Frame, FrameInfo, Pixels
+from hal.frames.layout import FilmLayout
 from hal.frames.ledger import MOST_LISTED, FrameLedger, LedgerCounts
 from hal.frames.readers import LatestReader, LosslessReader, Newest
 from hal.frames.ring import Admission, FrameRing, Lag, ReaderState
@@ -13,6 +14,7 @@ __all__ = [
     "MIN_SLOTS",
     "MOST_LISTED",
     "Admission",
+    "FilmLayout",
     "Frame",
     "FrameInfo",
     "FrameLedger",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
+
+import msgspec
 
 from hal.acquisition import EventRow
 from hal.base import ErrorRecord, Record
-from hal.frames import LedgerCounts
+from hal.frames import FilmLayout, LedgerCounts
 from hal.kernel import Event, ParameterList, Request
 from hal.messages.camera import CameraArmed
 
@@ -29,6 +32,10 @@ class OpenRecording(Request, frozen=True):
     """Where the stage was at the start."""
     parameters: tuple[ParameterList, ...]
     """Of all modules, for the sidecar."""
+    has_events: bool = False
+    """Whether there will be a table of events: the run follows a plan."""
+    layouts: Mapping[str, FilmLayout] = msgspec.field(default_factory=dict)
+    """How the frames of a camera lie along the axes of the plan, where they do."""
 
 
 class ResumeRecording(Request, frozen=True):
@@ -44,7 +51,10 @@ class ResumeRecording(Request, frozen=True):
 
 
 class RecordEvents(Request, frozen=True):
-    """Add rows to the table of events beside the film, in the order given."""
+    """Add rows to the table of events beside the film, in the order given.
+
+    Rows of events that have one are passed over, so that they may be sent again.
+    """
 
     run_id: str
     rows: tuple[EventRow, ...]

@@ -10,6 +10,12 @@ from hal.storage.disk import (
     film_bytes,
     free_bytes,
 )
+from hal.storage.event_table import (
+    EVENTS_SUFFIX,
+    EventTable,
+    TableRow,
+    table_path,
+)
 from hal.storage.film import CameraFilm, film_files
 from hal.storage.formats import WRITERS, make_writer, writer_class
 from hal.storage.journal import (
@@ -53,12 +59,14 @@ from hal.storage.verify import (
 from hal.storage.writer import FrameWriter, store_frame
 
 __all__ = [
+    "EVENTS_SUFFIX",
     "FULL_BELOW_BYTES",
     "INTERRUPTED",
     "JOURNAL_SUFFIX",
     "WRITERS",
     "CameraFilm",
     "DaxWriter",
+    "EventTable",
     "FileReport",
     "FileState",
     "FilmDescription",
@@ -78,6 +86,7 @@ __all__ = [
     "SidecarSection",
     "SidecarValue",
     "SpaceReserve",
+    "TableRow",
     "Verification",
     "check_name",
     "check_output",
@@ -99,6 +108,7 @@ __all__ = [
     "section",
     "sidecar_xml",
     "store_frame",
+    "table_path",
     "verify",
     "write_sidecar",
     "writer_class",

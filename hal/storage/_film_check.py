@@ -32,6 +32,8 @@ class FileReport(msgspec.Struct, frozen=True, kw_only=True):
     """Whole frames in it; for a sidecar, those that all formats have."""
     text: str
     """What was done, and what is wrong; may be empty."""
+    counts: Literal["frame", "event"] = "frame"
+    """What `frames` is the number of: a table of events has a row for each."""
 
 
 class _Found(NamedTuple):
@@ -211,6 +213,7 @@ class FilmCheck:
             self._report(writer, "empty", 0, "no frame was stored")
             return
         known = min(whole, len(self._records))
+        apart = self._arrange(writer, whole) if known == whole else ""
         wrong = self._check(writer, known, progress) if known else ()
         self._whole.append(whole)
         self._wrong.update(wrong)
@@ -218,6 +221,8 @@ class FilmCheck:
         problems, notes = self._missing(whole)
         if wrong:
             problems.insert(0, f"not as recorded: frame {_listed(wrong)}")
+        if apart:
+            notes.append(apart)
         if found.changes:
             notes.insert(0, found.changes)
         state: FileState = "repaired" if found.changes else "complete"
@@ -227,6 +232,14 @@ class FilmCheck:
             whole,
             "; ".join([*problems, *notes]),
         )
+
+    def _arrange(self, writer: FrameWriter, whole: int) -> str:
+        """Give a film the axes of its plan; return why not."""
+        try:
+            writer.arrange([record.frame for record in self._records[:whole]])
+        except StorageError as exc:
+            return f"stays along one axis: {exc.text}"
+        return ""
 
     def _missing(self, whole: int) -> tuple[list[str], list[str]]:
         """Return what is wrong with that number of frames, and what is worth a note."""

@@ -8,19 +8,30 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from hal.base import iso_utc
+from hal.storage._arrangement import Arrangement
 from hal.storage._ome_xml import utf8_text
 from hal.storage.description import FilmDescription
 
 ARRAY = "0"
-"""Folder of the one array, full resolution."""
+"""Folder of the array, full resolution."""
+FRAMES = "frames"
+"""Folder of the array of a film that will get the axes of its plan in the end."""
+REST = "rest"
+"""Folder of the array of frames that do not fill these axes."""
 GROUP_FILE = "zarr.json"
-ARRAY_FILE = f"{ARRAY}/zarr.json"
 
+_KINDS = {
+    "t": ("time", "second"),
+    "c": ("channel", ""),
+    **dict.fromkeys("zyx", ("space", "micrometer")),
+}
 _COUNT_MARK = '"@"'
 _COUNT_DIGITS = 12
 
@@ -41,8 +52,18 @@ def count_field(frames: int) -> bytes:
     return str(frames).rjust(_COUNT_DIGITS).encode("ascii")
 
 
-def array_json(description: FilmDescription) -> ArrayJson:
-    """Describe the array `(t, y, x)`: each frame is a chunk of plain numbers."""
+def array_json(
+    description: FilmDescription,
+    names: Sequence[str] = "t",
+    sizes: Sequence[object] = ("@",),
+) -> ArrayJson:
+    """Describe an array: each frame is a chunk of plain numbers.
+
+    Args:
+        description: Of the film.
+        names: Of the axes that frames lie along.
+        sizes: How long these are; a mark for the number of frames.
+    """
     height, width = description.shape
     codec: dict[str, Any] = {"name": "bytes"}
     if np.dtype(description.dtype).itemsize > 1:
@@ -50,49 +71,121 @@ def array_json(description: FilmDescription) -> ArrayJson:
     document = {
         "zarr_format": 3,
         "node_type": "array",
-        "shape": ["@", height, width],
+        "shape": [*sizes, height, width],
         "data_type": description.dtype,
         "chunk_grid": {
             "name": "regular",
-            "configuration": {"chunk_shape": [1, height, width]},
+            "configuration": {"chunk_shape": [*(1 for _ in names), height, width]},
         },
         "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
         "fill_value": 0,
         "codecs": [codec],
-        "dimension_names": ["t", "y", "x"],
+        "dimension_names": [*names, "y", "x"],
         "attributes": {},
     }
     before, _mark, after = _dump(document).partition(_COUNT_MARK.encode("ascii"))
     return ArrayJson(before, after)
 
 
-def group_json(description: FilmDescription, name: str) -> bytes:
+def group_json(description: FilmDescription, name: str, path: str = ARRAY) -> bytes:
     """Describe the image: axes, their scale, and what NGFF has no field for."""
-    interval_s, pixel_um = description.frame_interval_s, description.pixel_size_um
-    time: dict[str, Any] = {"name": "t", "type": "time"}
-    if interval_s is not None:
-        time["unit"] = "second"
-    space = {"type": "space"} | ({} if pixel_um is None else {"unit": "micrometer"})
-    scale = [_scale(interval_s), _scale(pixel_um), _scale(pixel_um)]
-    multiscale = {
-        "name": name,
-        "axes": [time, {"name": "y"} | space, {"name": "x"} | space],
-        "datasets": [
-            {
-                "path": ARRAY,
-                "coordinateTransformations": [{"type": "scale", "scale": scale}],
-            }
-        ],
-    }
     document = {
         "zarr_format": 3,
         "node_type": "group",
         "attributes": {
-            "ome": {"version": "0.5", "multiscales": [multiscale]},
+            "ome": _ome([_frames_image(description, name, path)]),
             "hal": _facts(description),
         },
     }
     return _dump(document)
+
+
+def arranged_json(
+    group: bytes, description: FilmDescription, name: str, shares: Arrangement | None
+) -> bytes:
+    """Return the description of a group with other images; all else stays.
+
+    Args:
+        group: As it is.
+        description: Of the film.
+        name: Of the film.
+        shares: What the film has become; None for frames along one axis.
+    """
+    document = json.loads(group)
+    if shares is None:
+        images = [_frames_image(description, name, FRAMES)]
+    else:
+        images = [_image(description, name, ARRAY, _scaled_axes(description, shares))]
+        if shares.rest:
+            images.append(_frames_image(description, f"{name} (rest)", REST))
+    document["attributes"]["ome"] = _ome(images)
+    return _dump(document)
+
+
+def first_path(group: bytes) -> str:
+    """Return where a group says its first image is; empty if it is none."""
+    try:
+        ome = json.loads(group)["attributes"]["ome"]
+        return str(ome["multiscales"][0]["datasets"][0]["path"])
+    except (ValueError, LookupError, TypeError):
+        return ""
+
+
+def sizes_of(array: bytes) -> tuple[int, ...]:
+    """Return how long the axes are that the frames of an array lie along.
+
+    None are, where it is no array.
+    """
+    try:
+        shape = json.loads(array)["shape"]
+        return tuple(int(size) for size in shape[:-2])
+    except (ValueError, LookupError, TypeError):
+        return ()
+
+
+def _ome(images: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"version": "0.5", "multiscales": images}
+
+
+def _frames_image(description: FilmDescription, name: str, path: str) -> dict[str, Any]:
+    interval_s = description.frame_interval_s
+    return _image(description, name, path, [_axis("t", interval_s)])
+
+
+def _scaled_axes(
+    description: FilmDescription, shares: Arrangement
+) -> list[tuple[dict[str, Any], float]]:
+    layout = description.layout
+    steps = {} if layout is None else {"t": layout.interval_s, "z": layout.z_step_um}
+    return [_axis(name, steps.get(name)) for name in shares.ngff_axes]
+
+
+def _axis(name: str, step: float | None) -> tuple[dict[str, Any], float]:
+    """Return an axis and its scale; a step that is not known has no unit."""
+    kind, unit = _KINDS[name]
+    axis = {"name": name, "type": kind}
+    return (axis if step is None or not unit else axis | {"unit": unit}), _scale(step)
+
+
+def _image(
+    description: FilmDescription,
+    name: str,
+    path: str,
+    axes: list[tuple[dict[str, Any], float]],
+) -> dict[str, Any]:
+    pixel_um = description.pixel_size_um
+    axes = [*axes, _axis("y", pixel_um), _axis("x", pixel_um)]
+    scale = [step for _, step in axes]
+    return {
+        "name": name,
+        "axes": [axis for axis, _ in axes],
+        "datasets": [
+            {
+                "path": path,
+                "coordinateTransformations": [{"type": "scale", "scale": scale}],
+            }
+        ],
+    }
 
 
 def is_json(text: bytes) -> bool:
@@ -122,6 +215,7 @@ def _facts(description: FilmDescription) -> dict[str, Any]:
         "binning": description.binning,
         "roi_px": [description.roi_x_px, description.roi_y_px],
         "stage_um": description.stage_um,
+        "layout": description.layout,
         "notes": description.notes,
         "software": description.software,
     }
@@ -129,7 +223,10 @@ def _facts(description: FilmDescription) -> dict[str, Any]:
 
 def _dump(document: dict[str, Any]) -> bytes:
     # ASCII with escapes: right for any reader, whatever the texts contain.
-    return json.dumps(_sayable(document), indent=1).encode("ascii") + b"\n"
+    return (
+        json.dumps(_sayable(msgspec.to_builtins(document)), indent=1).encode("ascii")
+        + b"\n"
+    )
 
 
 def _sayable(value: Any) -> Any:

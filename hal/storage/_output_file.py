@@ -15,7 +15,9 @@ from hal.storage._output import Output
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
-def storage_error(exc: OSError, path: Path, doing: str, stored: int) -> StorageError:
+def storage_error(
+    exc: OSError, path: Path, doing: str, stored: int, what: str = "frames"
+) -> StorageError:
     """Return the error of our tree for a failed write.
 
     Args:
@@ -23,17 +25,18 @@ def storage_error(exc: OSError, path: Path, doing: str, stored: int) -> StorageE
         path: The file concerned.
         doing: What was tried, as in "write frame 12".
         stored: Frames that are in the file and readable.
+        what: What these are, if not frames.
     """
     if exc.errno in _NO_SPACE:
         return DiskFull(
             f"{path}: no space left to {doing}; "
-            f"{stored} frames are stored and readable",
+            f"{stored} {what} are stored and readable",
             file=str(path),
             stored=stored,
         )
     return StorageError(
         f"{path}: could not {doing}: {exc.strerror or exc}; "
-        f"{stored} frames are stored and readable",
+        f"{stored} {what} are stored and readable",
         file=str(path),
         stored=stored,
     )

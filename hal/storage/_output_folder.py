@@ -110,6 +110,15 @@ class OutputFolder(Output):
         with contextlib.suppress(FileExistsError):
             os.mkdir(self._at / name)
 
+    def link_file(self, name: str, other: str) -> None:
+        """Give a file another name besides its own; makes the folders for that."""
+        target = self._at / other
+        try:
+            os.link(self._at / name, target)
+        except FileNotFoundError:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(self._at / name, target)
+
     def remove(self, name: str) -> None:
         """Remove a file, or a folder with all that is in it; harmless when missing."""
         _remove(self._at / name)

@@ -26,6 +26,16 @@ def aligned(offset: int) -> int:
     return -(-offset // _ALIGNMENT) * _ALIGNMENT
 
 
+class DescriptionEntry(NamedTuple):
+    """The entry of the first directory that says where the OME-XML is."""
+
+    entry_at: int
+    size: int
+    text_at: int
+    pixels_at: int
+    """Where the first frame begins: the text ends before."""
+
+
 class Chain(NamedTuple):
     """The whole frames of a file."""
 
@@ -65,12 +75,32 @@ def read_chain(file: OutputFile, frame_bytes: int) -> Chain:
             xml = _document(file, fields.get(_DESCRIPTION))
             xml_bytes = len(xml.text(0)) + 1 if xml.before else 0
             end = aligned(HEADER_BYTES + xml_bytes)
+            if strip_at is not None and end < strip_at[1] == aligned(strip_at[1]):
+                end = strip_at[1]  # there is room for another document
         is_ours = at == aligned(end + frame_bytes) and bool(xml.before)
         if not is_ours or strip_at != (1, end) or strip_bytes != (1, frame_bytes):
             break
         before = (end, link)
         frames, end, link = frames + 1, aligned(directory_end), directory_end - 8
     return Chain(frames, end, link, before, xml)
+
+
+def description_entry(file: OutputFile) -> DescriptionEntry | None:
+    """Return where the OME-XML is said to be; None where there is no frame."""
+    at = _number(file.read_at(FIRST_LINK, 8))
+    entries = _number(file.read_at(at, 8)) if at else 0
+    if not 0 < entries <= _MOST_ENTRIES:
+        return None
+    data = file.read_at(at + 8, 20 * entries)
+    if len(data) < 20 * entries:
+        return None
+    fields = _fields(data)
+    tags = [tag for tag, *_ in struct.iter_unpack("<HHQQ", data)]
+    if _DESCRIPTION not in fields or _STRIP_AT not in fields:
+        return None
+    size, text_at = fields[_DESCRIPTION]
+    entry_at = at + 8 + 20 * tags.index(_DESCRIPTION)
+    return DescriptionEntry(entry_at, size, text_at, fields[_STRIP_AT][1])
 
 
 def _fields(data: bytes) -> dict[int, tuple[int, int]]:

@@ -6,9 +6,11 @@ ImageJ macros, MATLAB scripts) expect them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from hal.frames import FrameInfo, Pixels
+from hal.storage._arrangement import Arrangement
 from hal.storage.description import FilmDescription
 from hal.storage.disk import film_bytes
 from hal.storage.writer import FrameWriter
@@ -75,6 +77,9 @@ class DaxWriter(FrameWriter):
         data, _ = self._files
         data.write_at(self._data_bytes(), pixels.astype("<u2", copy=False).data)
         self._write_inf(self._stored + 1)
+
+    def _do_arrange(self, shares: Arrangement, should_stop: Callable[[], bool]) -> None:
+        pass  # the format knows frames only
 
     def _do_step_back(self) -> None:
         pass  # the position of a frame follows from its number

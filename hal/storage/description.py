@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from hal.frames import FilmLayout
+
 
 class FilmDescription(msgspec.Struct, frozen=True, kw_only=True):
     """Goes into every file of one camera's film, as far as the format has room."""
@@ -35,3 +37,5 @@ class FilmDescription(msgspec.Struct, frozen=True, kw_only=True):
     software: dict[str, str] = {}
     """Version by name."""
     notes: str = ""
+    layout: FilmLayout | None = None
+    """How the frames lie along the axes of the run's plan, if they are in step."""

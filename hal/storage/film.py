@@ -219,6 +219,19 @@ class CameraFilm:
             for writer in self.writers:
                 writer.finish()
 
+    def arrange(self, should_stop: Callable[[], bool] = lambda: False) -> None:
+        """Give the files of a finished film the axes of its plan; never raises.
+
+        Args:
+            should_stop: See `FrameWriter.arrange`.
+        """
+        frames = [self.checksums.at(position)[0] for position in range(self.stored)]
+        for writer in self.writers:
+            try:
+                writer.arrange(frames, should_stop)
+            except StorageError as exc:
+                log.warning("film stays along one axis", why=exc.text)
+
     def abort(self) -> None:
         """Close the files after a failure; what is stored stays readable."""
         self._close()

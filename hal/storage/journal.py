@@ -13,13 +13,13 @@ from __future__ import annotations
 import struct
 import zlib
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from hal.base import HalError, StorageError
 from hal.frames import FrameInfo
-from hal.storage._ome_xml import utf8_text
+from hal.storage._ome_xml import plain
 from hal.storage._output_file import OutputFile, storage_error
 from hal.storage.description import FilmDescription
 from hal.storage.sidecar import Sidecar
@@ -97,7 +97,7 @@ class FrameJournal:
         output = OutputFile(journal_path(stem), overwrite=head.overwrite)
         # Of a film that was killed before it began; it would be taken for this one's.
         output.replacement.unlink(missing_ok=True)
-        body = msgspec.msgpack.encode(_plain(head))
+        body = msgspec.msgpack.encode(plain(head))
         start = _MAGIC + _HEAD.pack(len(body), zlib.crc32(body)) + body
         try:
             output.create()
@@ -262,18 +262,3 @@ def _parse(data: bytes, path: Path) -> tuple[JournalText, int]:
         records.append(JournalRecord(index, checksum, host_s))
         at += RECORD_BYTES
     return JournalText(head, tuple(records), len(data) - at), first
-
-
-def _plain(value: object) -> Any:
-    """Return records as plain data, with texts that every encoding can hold."""
-    return _texts(msgspec.to_builtins(value))
-
-
-def _texts(value: Any) -> Any:
-    if isinstance(value, str):
-        return utf8_text(value)
-    if isinstance(value, dict):
-        return {_texts(key): _texts(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_texts(item) for item in value]
-    return value

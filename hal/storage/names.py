@@ -121,6 +121,7 @@ def reserve_film(
     suffixes: Collection[str],
     *,
     feeds: Collection[str] = (),
+    shared: Collection[str] = (),
     name: str | None = None,
     stem: str = "movie",
     overwrite: bool = False,
@@ -132,6 +133,7 @@ def reserve_film(
         extensions: See `film_stems`.
         suffixes: Of all files that will be written for a camera.
         feeds: See `film_stems`.
+        shared: Suffixes of further files that all cameras share, as the sidecar.
         name: Exactly this; None for the next free number of `stem`.
         stem: Beginning of numbered names: `movie_0001`.
         overwrite: Whether `name` may be one that exists.
@@ -148,11 +150,14 @@ def reserve_film(
     if overwrite:
         # The old sidecar stays until the new one replaces it.
         return Reservation(film, placed=_place(film.sidecar))
-    for file_stem in film.stems.values():
-        for suffix in suffixes:
-            path = directory / (file_stem + suffix)
-            if path.exists():
-                raise _exists(path)
+    paths = [
+        directory / (file_stem + suffix)
+        for file_stem in film.stems.values()
+        for suffix in suffixes
+    ]
+    for path in [*paths, *(directory / (name + suffix) for suffix in shared)]:
+        if path.exists():
+            raise _exists(path)
     if not _place(film.sidecar):
         raise _exists(film.sidecar)
     return Reservation(film, placed=True)

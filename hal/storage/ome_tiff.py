@@ -8,7 +8,9 @@ both part of the file. Tests and verification read it back with tifffile.
 
 from __future__ import annotations
 
+import errno
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,14 +18,23 @@ import numpy as np
 
 from hal.base import StorageError
 from hal.frames import FrameInfo, Pixels
-from hal.storage._ome_xml import PIXEL_TYPES, count_field, ome_xml
-from hal.storage._tiff_chain import FIRST_LINK, HEADER_BYTES, aligned, read_chain
+from hal.storage._arrangement import Arrangement, has_axes
+from hal.storage._ome_xml import PIXEL_TYPES, arranged_xml, count_field, ome_xml
+from hal.storage._tiff_chain import (
+    FIRST_LINK,
+    HEADER_BYTES,
+    DescriptionEntry,
+    aligned,
+    description_entry,
+    read_chain,
+)
 from hal.storage.description import FilmDescription
 from hal.storage.writer import FrameWriter
 
 _ASCII, _SHORT, _LONG, _RATIONAL, _LONG8 = 2, 3, 4, 5, 16
 _SAMPLE_FORMAT = {"u": 1, "i": 2, "f": 3}
 _CENTIMETRE = 3
+_MOST_FRAMES = 10**12 - 1
 
 
 class OmeTiffWriter(FrameWriter):
@@ -31,7 +42,8 @@ class OmeTiffWriter(FrameWriter):
 
     The OME-XML stands at the start of the file. Its frame count (`SizeT`) is a field
     of fixed width that is corrected in place after each frame; everything else in it
-    is known beforehand, so nothing remains to be written at the end.
+    is known beforehand, so nothing remains to be written at the end. Only a film that
+    follows a plan is then described again, along its axes, in room kept for that.
     """
 
     format = "ome-tiff"
@@ -44,7 +56,8 @@ class OmeTiffWriter(FrameWriter):
         super().__init__(base_path, description, overwrite=overwrite)
         self._xml = ome_xml(description, base_path.name)
         self._xml_bytes = len(self._xml.text(0)) + 1
-        self._end = aligned(HEADER_BYTES + self._xml_bytes)
+        self._name = base_path.name
+        self._end = aligned(HEADER_BYTES + self._xml_bytes) + aligned(self._room)
         """Where the next frame goes."""
         self._link = FIRST_LINK
         """Where the position of the next frame's directory goes."""
@@ -63,8 +76,47 @@ class OmeTiffWriter(FrameWriter):
         header = struct.pack("<2sHHHQ", b"II", 43, 8, 0, 0)
         return (header + self._xml.text(0) + b"\0").ljust(self._end, b"\0")
 
+    @property
+    def _room(self) -> int:
+        """Bytes kept free for the document that says the axes of a finished film."""
+        layout = self.description.layout
+        if layout is None or not has_axes(layout):
+            return 0
+        longest = Arrangement(layout.image_axes, _MOST_FRAMES)
+        return len(arranged_xml(self.description, self._name, layout, longest)) + 1
+
+    def _do_arrange(self, shares: Arrangement, should_stop: Callable[[], bool]) -> None:
+        file, layout = self._files[0], self.description.layout
+        entry = description_entry(file)
+        at = aligned(HEADER_BYTES + self._xml_bytes)
+        if entry is None or layout is None:
+            raise OSError(errno.EIO, "the first frame is not where it was")
+        text = arranged_xml(self.description, self._name, layout, shares) + b"\0"
+        if len(text) > entry.pixels_at - at:
+            raise OSError(errno.EFBIG, "there is no room for it before the first frame")
+        file.write_at(at, text)
+        file.sync()
+        # Now one write makes readers see the other document.
+        self._point_at(entry, at, len(text))
+        file.sync()
+
+    def _undo_arrangement(self) -> None:
+        """Have readers see the document again that counts frames."""
+        file = self._files[0]
+        entry = description_entry(file)
+        if entry is None or not HEADER_BYTES < entry.text_at < entry.pixels_at:
+            return
+        size = file.read_at(HEADER_BYTES, entry.text_at - HEADER_BYTES).find(b"\0") + 1
+        if size:
+            self._point_at(entry, HEADER_BYTES, size)
+
+    def _point_at(self, entry: DescriptionEntry, at: int, size: int) -> None:
+        changed = _entry(270, _ASCII, struct.pack("<Q", at), count=size)
+        self._files[0].write_at(entry.entry_at, changed)
+
     def _do_reopen(self) -> list[str]:
         file = self._files[0]
+        self._undo_arrangement()
         chain = read_chain(file, self._frame_bytes)
         if chain.frames:
             self._stored, self._xml = chain.frames, chain.xml

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from hal.base import BadInput, HalError, StorageError
 from hal.storage._film_check import FileReport, FileState, FilmCheck, Progress
+from hal.storage.event_table import EventTable
 from hal.storage.formats import WRITERS
 from hal.storage.journal import JOURNAL_SUFFIX, FrameJournal, JournalInUse, read_journal
 from hal.storage.names import EMPTY_SIDECAR, SIDECAR_SUFFIX
@@ -130,6 +131,9 @@ def _recover_film(
             is_damaged = True
             yield _unchecked(files)
         try:
+            for report in _repair_table(sidecar, checks):
+                is_damaged |= report.state == "damaged"
+                yield report
             yield from _describe(sidecar, checks)
             if not is_damaged:
                 for check in checks:
@@ -139,6 +143,31 @@ def _recover_film(
     finally:
         for check in checks:
             check.close()
+
+
+def _repair_table(sidecar: Path, checks: Sequence[FilmCheck]) -> Iterator[FileReport]:
+    """Bring the table of events, if there is to be one, to whole rows."""
+    name = checks[0].head.sidecar.events
+    if not name:
+        return
+    path = sidecar.with_name(name)
+    new = path.with_name(path.name + _NEW)
+    if not any(check.has_frames for check in checks):
+        for unused in (new,) if checks[0].head.overwrite else (path,):
+            unused.unlink(missing_ok=True)
+        return
+    try:
+        table, changes = EventTable.reopen(path)
+        try:
+            table.take_place()
+            table.finish()
+        finally:
+            table.close()
+    except StorageError as exc:
+        yield _report(path, "damaged", 0, exc.text, "event")
+        return
+    state: FileState = "repaired" if changes else "complete"
+    yield _report(path, state, table.rows, changes, "event")
 
 
 def _describe(sidecar: Path, checks: Sequence[FilmCheck]) -> Iterator[FileReport]:
@@ -207,6 +236,8 @@ def _never_begun(path: Path) -> Iterator[FileReport]:
         return
     try:
         check.discard()
+        if events := check.head.sidecar.events:
+            path.with_name(events + _NEW).unlink(missing_ok=True)
         yield from check.reports
     except (OSError, HalError) as exc:
         yield _report(path, "damaged", 0, _text(exc))
@@ -271,5 +302,13 @@ def _text(exc: OSError | HalError) -> str:
     return exc.text if isinstance(exc, HalError) else str(exc)
 
 
-def _report(path: Path, state: FileState, frames: int, text: str) -> FileReport:
-    return FileReport(file=str(path), state=state, frames=frames, text=text)
+def _report(
+    path: Path,
+    state: FileState,
+    frames: int,
+    text: str,
+    counts: Literal["frame", "event"] = "frame",
+) -> FileReport:
+    return FileReport(
+        file=str(path), state=state, frames=frames, text=text, counts=counts
+    )

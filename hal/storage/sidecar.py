@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from hal.base import ParameterSpec, Value, iso_utc
-from hal.frames import LedgerCounts
+from hal.frames import FilmLayout, LedgerCounts
 from hal.storage._ome_xml import xml_text
 from hal.storage._output_file import storage_error
 
@@ -58,6 +58,10 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True):
     notes: str = ""
     stage_um: tuple[float, float] | None = None
     ledgers: tuple[LedgerCounts, ...] = ()
+    events: str = ""
+    """Name of the table of events; empty where the run followed no plan."""
+    layouts: dict[str, FilmLayout] = {}
+    """How the frames lie along the axes of the plan, by camera."""
     more: tuple[SidecarValue, ...] = ()
     """Further values of the acquisition, e.g. what the focus lock said."""
     sections: tuple[SidecarSection, ...] = ()
@@ -87,6 +91,8 @@ def sidecar_xml(sidecar: Sidecar) -> bytes:
     _add(acquisition, "simulated", sidecar.simulated)
     for value in sidecar.more:
         _add(acquisition, value.name, value.value, value.unit)
+    if sidecar.events:
+        _add_plan(ET.SubElement(acquisition, "plan"), sidecar)
     software = ET.SubElement(acquisition, "software")
     for name, version in sidecar.software.items():
         _add(software, name, version)
@@ -128,6 +134,22 @@ def replace_sidecar(path: Path, document: bytes, frames: int) -> None:
     except OSError as exc:
         temporary.unlink(missing_ok=True)
         raise storage_error(exc, path, "write it", frames) from exc
+
+
+def _add_plan(parent: ET.Element, sidecar: Sidecar) -> None:
+    _add(parent, "events", sidecar.events)
+    for camera, layout in sidecar.layouts.items():
+        element = ET.SubElement(parent, _tag(camera))
+        _add(element, "axes", ",".join(axis for axis, _ in layout.axes))
+        _add(element, "sizes", ",".join(str(size) for _, size in layout.axes))
+        for name in layout.channels:
+            _add(element, "channel", name)
+        for name in layout.position_names:
+            _add(element, "position", name)
+        if layout.z_step_um is not None:
+            _add(element, "z_step_um", layout.z_step_um, "um")
+        if layout.interval_s is not None:
+            _add(element, "interval_s", layout.interval_s, "s")
 
 
 def _add_counts(parent: ET.Element, counts: LedgerCounts) -> None:

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -217,8 +217,9 @@ class _TiffFilm(_Film):
     def __init__(self, tiff: tifffile.TiffFile, description: FilmDescription) -> None:
         super().__init__(description)
         self._pages = tiff.pages
-        series = tiff.series[0] if tiff.is_ome else None
-        in_xml = 0 if series is None else series.size // max(1, series.keyframe.size)
+        # Of a film along the axes of a plan, what does not fill them is a series more.
+        series = tiff.series if tiff.is_ome else []
+        in_xml = sum(each.size // max(1, each.keyframe.size) for each in series)
         self.found = min(in_xml, len(self._pages))
 
     def _pixels(self, position: int) -> Pixels:
@@ -226,17 +227,45 @@ class _TiffFilm(_Film):
 
 
 class _ZarrFilm(_Film):
-    """By the two documents of the folder and numpy: one plain file for each frame."""
+    """By the documents of the folder and numpy: one plain file for each frame."""
 
     def __init__(self, folder: Path, description: FilmDescription) -> None:
         super().__init__(description)
         group = json.loads((folder / "zarr.json").read_bytes())
         image = group["attributes"]["ome"]
-        (multiscale,) = image["multiscales"]
+        kind = (group["zarr_format"], group["node_type"], image["version"])
+        if kind != (3, "group", "0.5"):
+            raise ValueError("the group is not described as expected")
+        # In which order frames were taken, if not along one axis.
+        layout = group["attributes"]["hal"].get("layout") or {"axes": []}
+        taken = [axis for axis, _size in layout["axes"]]
+        self._arrays = [_ZarrArray(folder, m, taken) for m in image["multiscales"]]
+        self.found = sum(array.frames for array in self._arrays)
+
+    def _pixels(self, position: int) -> Pixels:
+        for part in self._arrays:
+            if position < part.frames:
+                return part.pixels(position)
+            position -= part.frames
+        raise IndexError(position)
+
+
+class _ZarrArray:
+    """One array of a film, its frames in the order in which they were taken."""
+
+    def __init__(
+        self, group: Path, multiscale: dict[str, Any], taken: list[str]
+    ) -> None:
         (dataset,) = multiscale["datasets"]
-        self._folder = folder / dataset["path"]
+        self._folder = group / dataset["path"]
         array = json.loads((self._folder / "zarr.json").read_bytes())
-        self.found, height, width = array["shape"]
+        *sizes, height, width = array["shape"]
+        *self._names, _y, _x = names = [axis["name"] for axis in multiscale["axes"]]
+        self._sizes = dict(zip(self._names, sizes, strict=True))
+        self._taken = [axis for axis in taken if axis in self._sizes]
+        if len(sizes) == 1:
+            self._taken = self._names
+        self.frames = math.prod(sizes)
         self._shape = (height, width)
         self._dtype = np.dtype(array["data_type"]).newbyteorder("<")
         wide = {"configuration": {"endian": "little"}}
@@ -245,11 +274,11 @@ class _ZarrFilm(_Film):
         expected = {
             "zarr_format": 3,
             "node_type": "array",
-            "shape": [self.found, height, width],
+            "shape": [*sizes, height, width],
             "data_type": array["data_type"],
             "chunk_grid": {
                 "name": "regular",
-                "configuration": {"chunk_shape": [1, height, width]},
+                "configuration": {"chunk_shape": [*[1] * len(sizes), height, width]},
             },
             "chunk_key_encoding": {
                 "name": "default",
@@ -257,16 +286,19 @@ class _ZarrFilm(_Film):
             },
             "fill_value": 0,
             "codecs": [codec],
-            "dimension_names": ["t", "y", "x"],
+            "dimension_names": names,
             "attributes": {},
         }
-        axes = [axis["name"] for axis in multiscale["axes"]]
-        kind = (group["zarr_format"], group["node_type"], image["version"], axes)
-        if array != expected or kind != (3, "group", "0.5", ["t", "y", "x"]):
+        in_order = [axis for axis in "tcz" if axis in self._sizes]
+        if array != expected or names != [*in_order, "y", "x"]:
             raise ValueError("the array is not described as expected")
 
-    def _pixels(self, position: int) -> Pixels:
-        chunk = self._folder / "c" / str(position) / "0" / "0"
+    def pixels(self, position: int) -> Pixels:
+        """Read one frame."""
+        sizes = [self._sizes[axis] for axis in self._taken]
+        at = dict(zip(self._taken, np.unravel_index(position, sizes), strict=True))
+        chunk = self._folder.joinpath("c", *(str(at[name]) for name in self._names))
+        chunk = chunk / "0" / "0"
         if chunk.stat().st_size != math.prod(self._shape) * self._dtype.itemsize:
             raise ValueError("the chunk has another size than a frame")
         return np.fromfile(chunk, self._dtype).reshape(self._shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from hal.base import BadInput, HalError, StateError, StorageError, get_logger
 from hal.frames import FrameInfo, Pixels
+from hal.storage._arrangement import Arrangement, arrangement
 from hal.storage._output import Output
 from hal.storage._output_file import OutputFile, storage_error
 from hal.storage.description import FilmDescription
@@ -223,6 +224,36 @@ class FrameWriter(ABC):
         except OSError as exc:
             raise self._error(exc, "bring it to the device") from exc
 
+    def arrange(
+        self,
+        frames: Iterable[int],
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Give a finished film the axes of its plan, as far as it fills them.
+
+        Nothing changes if it has no layout, or the format no axes. The file is whole
+        and readable throughout; `reopen` undoes it.
+
+        Args:
+            frames: Index in the run of each frame stored.
+            should_stop: Asked now and then; True leaves all along one axis.
+
+        Raises:
+            StorageError: The system refused; all lies along one axis, as before.
+        """
+        shares = arrangement(self.description.layout, frames)
+        if shares is None or shares.whole + shares.rest != self._stored:
+            return
+        try:
+            for output in self._outputs:
+                output.reopen()
+            self._do_arrange(shares, should_stop)
+        except OSError as exc:
+            raise self._error(exc, "give it its axes") from exc
+        finally:
+            for output in self._outputs:
+                output.close()
+
     def finish(self) -> None:
         """Close the files, complete; harmless when repeated.
 
@@ -310,6 +341,10 @@ class FrameWriter(ABC):
         """Have the device store all that was written; may raise OSError."""
         for output in self._outputs:
             output.sync()
+
+    @abstractmethod
+    def _do_arrange(self, shares: Arrangement, should_stop: Callable[[], bool]) -> None:
+        """Share the frames out, or leave all as it is; may raise OSError."""
 
     @abstractmethod
     def _do_open(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from hal.acquisition import Armed, FilmPlan, FinishedFilm, Plan
+from hal.acquisition import Armed, FinishedFilm, Plan, layout_of
 from hal.base import ErrorRecord, HalError, ModuleDead, StateError, get_logger
 from hal.kernel import Delivery, DescribeParameters, Module, ParameterList, Request
 from hal.messages import (
@@ -74,10 +74,16 @@ class Microscope:
 
     def open_recording(self) -> tuple[str, ...]:
         """Create the files; return their paths."""
+        plan = self._request.plan
+        has_events = isinstance(plan, Plan) and plan.film is None
+        layouts = {}
+        if isinstance(plan, Plan):
+            found = {camera: layout_of(plan, camera) for camera in self._armed}
+            layouts = {camera: layout for camera, layout in found.items() if layout}
         self._opened_by = OpenRecording(
             run_id=self.run_id,
             cameras=tuple(self._armed.values()),
-            frames=_frames(self._request.plan),
+            frames=plan.n_images if isinstance(plan, Plan) else plan.frames,
             directory=self._request.directory,
             name=self._request.name,
             formats=self._request.formats,
@@ -85,6 +91,8 @@ class Microscope:
             notes=self._request.notes,
             stage_um=self._stage_um(),
             parameters=self._parameters(),
+            has_events=has_events,
+            layouts=layouts,
         )
         opened = self._ask(self._opened_by, None, RecordingOpened)
         self._base = opened.base
@@ -209,10 +217,6 @@ class Microscope:
         # The watchdog ends the delivery at its deadline.
         while not delivery.wait(_SLICE_S):
             self.beat()
-
-
-def _frames(plan: FilmPlan | Plan) -> int | None:
-    return plan.frames if isinstance(plan, FilmPlan) else plan.n_images
 
 
 def _is_looked_at_here(_delivery: Delivery) -> None:

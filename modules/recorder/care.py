@@ -10,6 +10,7 @@ from typing import Final
 from hal.base import Clock, StorageError, get_logger
 from hal.kernel import Loop
 from hal.storage import free_bytes
+from modules.recorder.film_events import FilmEvents
 from modules.recorder.track import Track
 
 EVERY_S: Final = 10.0
@@ -31,6 +32,7 @@ class DiskCare:
         self,
         folder: Path,
         tracks: Sequence[Track],
+        events: FilmEvents,
         stored: threading.Event,
         clock: Clock,
     ) -> None:
@@ -39,11 +41,13 @@ class DiskCare:
         Args:
             folder: Where it is stored.
             tracks: What is stored.
+            events: The table beside it.
             stored: Set when nothing more will be.
             clock: Whose time counts.
         """
         self._folder = folder
         self._tracks = tracks
+        self._events = events
         self._stored = stored
         self._clock = clock
         self._before = 0
@@ -59,6 +63,7 @@ class DiskCare:
             if self._clock.monotonic_s() >= due_s:
                 for track in self._tracks:
                     track.bring_to_device()
+                self._events.bring_to_device()
                 self._look_at_space()
                 due_s = self._clock.monotonic_s() + EVERY_S
 

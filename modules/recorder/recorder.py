@@ -13,6 +13,7 @@ from hal.messages import (
     FinishRecording,
     FramesStored,
     OpenRecording,
+    RecordEvents,
     RecordingFailed,
     RecordingOpened,
     ResumeRecording,
@@ -69,6 +70,14 @@ class RecorderModule(Module):
             partial(resume, self.name), deadline_s=msg.deadline_s, then=self._opened
         )
         return None
+
+    @handles(RecordEvents)
+    def on_events(self, msg: RecordEvents) -> None:
+        """Write rows of the table of events."""
+        recording = self._recording
+        if recording is None or recording.run_id != msg.run_id:
+            raise StateError(f"there is no recording of run {msg.run_id}")
+        self.run_job(partial(recording.add_events, msg.rows))
 
     @handles(FinishRecording)
     def on_finish(self, msg: FinishRecording) -> None:

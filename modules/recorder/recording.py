@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from hal.acquisition import RunState
+from hal.acquisition import EventRow, RunState
 from hal.base import (
     BadInput,
     Clock,
@@ -27,6 +27,7 @@ from hal.frames import (
 from hal.kernel import versions
 from hal.messages import CameraArmed, FramesStored, OpenRecording, RecordingFinished
 from hal.storage import (
+    EVENTS_SUFFIX,
     JOURNAL_SUFFIX,
     CameraFilm,
     FilmDescription,
@@ -41,10 +42,12 @@ from hal.storage import (
     reserve_film,
     section,
     sidecar_xml,
+    table_path,
     write_sidecar,
     writer_class,
 )
 from modules.recorder.care import DiskCare
+from modules.recorder.film_events import FilmEvents
 from modules.recorder.track import Track
 
 log = get_logger(module="recorder")
@@ -84,6 +87,11 @@ class Recording:
         # Tracks write it at their first frame, `finish` at the end: the last word.
         self._sidecar_lock = threading.Lock()
         self._reserve = SpaceReserve(reservation.names.sidecar.parent)
+        self._events = FilmEvents(
+            table_path(Path(request.directory), reservation.names.base),
+            is_wanted=request.has_events,
+            overwrite=request.overwrite,
+        )
         self._is_finished = False
         self._stored = threading.Event()
         """Set when nothing more is stored."""
@@ -129,11 +137,14 @@ class Recording:
                 {camera.camera: camera.extension for camera in request.cameras},
                 [*suffixes, JOURNAL_SUFFIX],
                 feeds=_feeds(request),
+                shared=[EVENTS_SUFFIX],
                 name=request.name,
                 overwrite=request.overwrite,
             )
             undo.callback(reservation.release)
             recording = cls(request, reservation, clock, source)
+            recording._events.create()
+            undo.callback(recording._events.discard)
             tracks: list[Track] = []
             for camera in request.cameras:
                 ring = rings.get(camera.camera)
@@ -183,6 +194,8 @@ class Recording:
         with contextlib.ExitStack() as undo:
             reservation = Reservation(names, placed=True)
             recording = cls(request, reservation, clock, source)
+            recording._events.reopen()
+            undo.callback(recording._events.close)
             tracks: list[Track] = []
             for camera in request.cameras:
                 ring = _rest(rings, camera.camera)
@@ -214,12 +227,13 @@ class Recording:
                 names.base_path(camera.camera), self._request.formats
             )
         ]
-        return tuple(str(path) for path in [*paths, names.sidecar])
+        tables = [self._events.path] if self._request.has_events else []
+        return tuple(str(path) for path in [*paths, *tables, names.sidecar])
 
     def care(self) -> DiskCare:
         """Return what looks after the disk until all is stored."""
         folder = self._reservation.names.sidecar.parent
-        return DiskCare(folder, self.tracks, self._stored, self._clock)
+        return DiskCare(folder, self.tracks, self._events, self._stored, self._clock)
 
     def store_rest(self, stall_s: float) -> None:
         """Wait until all that cameras which have ended left is stored.
@@ -230,6 +244,15 @@ class Recording:
         for track in self.tracks:
             if track.is_ending:
                 track.wait_until_done(self._clock.monotonic_s(), stall_s)
+
+    def add_events(self, rows: Sequence[EventRow]) -> None:
+        """Write rows of the table of events.
+
+        Raises:
+            DiskFull, StorageError: None of them was written; frames go on.
+            StateError: The run follows no plan.
+        """
+        self._events.add(rows)
 
     def finish(
         self, state: str, drain_s: float, should_stop: Callable[[], bool]
@@ -247,8 +270,11 @@ class Recording:
         counts = {track.camera: track.ledger.snapshot() for track in self.tracks}
         if not any(count.stored for count in counts.values()):
             self._reservation.release()
+            self._events.discard()
             self._forget()
             return RecordingFinished((), counts, tuple(problems))
+        for error in self._events.finish():
+            problems.append(ErrorRecord.from_exception(error, self._source))
         with self._sidecar_lock:
             self._is_finished = True
             try:
@@ -275,6 +301,7 @@ class Recording:
 
     def _first_frame(self) -> None:
         """Write the sidecar as soon as there is something to describe."""
+        self._events.take_place()
         with self._sidecar_lock:
             if self._is_finished:
                 return
@@ -338,6 +365,8 @@ class Recording:
         )
 
     def _describe(self, camera: CameraArmed) -> FilmDescription:
+        layout = self._request.layouts.get(camera.camera)
+        is_lapse = layout and [axis for axis, _ in layout.image_axes] == ["t"]
         return FilmDescription(
             camera=camera.camera,
             shape=(camera.height, camera.width),
@@ -354,6 +383,8 @@ class Recording:
             simulated=self._simulated,
             software=versions(),
             notes=self._request.notes,
+            frame_interval_s=layout.interval_s if layout and is_lapse else None,
+            layout=layout,
         )
 
     @property
@@ -378,6 +409,8 @@ class Recording:
             files=tuple(Path(file).name for file in self.files[:-1]),
             notes=self._request.notes,
             stage_um=self._request.stage_um,
+            events=self._events.path.name if self._request.has_events else "",
+            layouts=dict(self._request.layouts),
             ledgers=counts,
             sections=tuple(
                 section(module.module, module.specs)

@@ -144,10 +144,12 @@ class Track:
         self._reader.close()
 
     def verify(self, should_stop: Callable[[], bool]) -> None:
-        """Read all formats back; what is found wrong is a problem."""
+        """Give the film its axes and read it back; what is found wrong is a problem."""
         self.ledger.close()
         if not self.film.stored:
             return
+        if self.done.is_set():  # else its files are still written to
+            self.film.arrange(should_stop)
         results: list[Verification] = []
         for writer in self.film.writers:
             try:

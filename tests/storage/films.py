@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,10 @@ def read_files(format_name: str, files: tuple[Path, ...]) -> list[Any]:
         # Not zarr itself, whose threads stay for good; see test_ome_zarr.py.
         import tensorstore
 
-        place = {"driver": "file", "path": str(files[0] / "0")}
+        group = json.loads((files[0] / "zarr.json").read_text())
+        (image,) = group["attributes"]["ome"]["multiscales"]
+        path = image["datasets"][0]["path"]
+        place = {"driver": "file", "path": str(files[0] / path)}
         spec = {"driver": "zarr3", "kvstore": place}
         return list(tensorstore.open(spec).result().read().result())
     import tifffile

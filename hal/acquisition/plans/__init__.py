@@ -24,6 +24,7 @@ from hal.acquisition.plans.events import (
     WaitEvent,
 )
 from hal.acquisition.plans.from_useq import from_useq, to_useq
+from hal.acquisition.plans.layout import layout_of
 from hal.acquisition.plans.load import load_plan
 from hal.acquisition.plans.phases import Phase
 from hal.acquisition.plans.plan import Plan, explicit, film, wait
@@ -63,6 +64,7 @@ __all__ = [
     "explicit",
     "film",
     "from_useq",
+    "layout_of",
     "load_plan",
     "offset_positions",
     "preflight",
