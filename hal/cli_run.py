@@ -27,7 +27,6 @@ from hal.cli_report import (
     DONE,
     INTERRUPTED,
     RUN_FAILED,
-    FilmProgressBar,
     exit_code,
     json_line,
     note,
@@ -35,6 +34,7 @@ from hal.cli_report import (
     report_run,
     say,
 )
+from hal.film_progress_bar import FilmProgressBar
 from hal.kernel import Safeguards
 from hal.main_loop import MainLoop, WaitLoop
 from hal.messages import RunAccepted, StartRun
@@ -213,10 +213,7 @@ class _Session:
         self._note_simulation(
             "this microscope is simulated; the film's metadata say so"
         )
-        is_film = isinstance(self._wanted, FilmPlan)
-        bar = FilmProgressBar(
-            self._app.system.clock, counted="frames stored" if is_film else "events"
-        )
+        bar = FilmProgressBar(self._app.system.clock)
         cancelled = False
 
         def tick() -> None:

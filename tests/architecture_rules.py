@@ -28,6 +28,7 @@ LAYERS = (
 TOP = {
     *("__init__", "__main__", "app", "cli", "client", "main_loop", "worlds"),
     *("local_api", "local_feed", "local_storage"),
+    *("film_progress_bar", "scripting"),
 }
 _TIME_FILES = ("hal/base/clock.py", "hal/kernel/sentinel_process.py")
 MAX_LINES = 450
@@ -56,6 +57,7 @@ PLATFORM_FILES: dict[str, str] = {
 OPTIONAL: dict[str, str] = {
     # Imported inside functions: `hal` imports without it (tests/.../test_load.py).
     "hal/acquisition/plans/": "plans",
+    "hal/scripting/": "plans",
 }
 """Folders of `hal` that may use the packages of an extra."""
 CATCH_ALL: dict[str, str] = {
@@ -81,6 +83,7 @@ CATCH_ALL: dict[str, str] = {
     "hal/base/callbacks.py::CallbackResult.of": "a foreign callback: in the result",
     "hal/base/error_record.py::_text": "a foreign __str__ raises",
     "hal/base/error_record.py::_format": "a foreign __str__ raises",
+    "hal/scripting/crew.py::Errand.run": "thread main: handed to whoever waits",
     "hal/testing/contracts/_halting.py::Background._run": "handed to the test",
     "hal/testing/relay.py::Relay._main": "thread main: raised again by run",
     "modules/micromanager/core.py::CoreOwner._run": "thread main: to the caller",

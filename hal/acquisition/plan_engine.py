@@ -205,6 +205,7 @@ class PlanEngine(RunEngine):
 
     def _counted(self) -> dict[str, object]:
         return {
+            "follows_plan": True,
             "n_events_total": self.plan.n_events,
             "n_events_consumed": self._n_done,
             "lag_ms": 1000 * self._times.lag_s,

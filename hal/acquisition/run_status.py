@@ -43,6 +43,8 @@ class RunStatus(Record, frozen=True, kw_only=True):
     """Planned events; in a film, frames of each camera. None until cancelled."""
     n_events_consumed: int = 0
     """Events done or passed over: in a film, frames that every camera has stored."""
+    follows_plan: bool = False
+    """Whether it does events one by one; else it is a film."""
     event: int | None = None
     """Number of the event of a plan that is being done; None before and after."""
     index: Mapping[str, int] = msgspec.field(default_factory=dict)

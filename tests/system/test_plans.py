@@ -11,7 +11,7 @@ from hal.app import plan as configured
 from hal.base import BadInput, PlanError
 from hal.cli_arguments import parse
 from hal.cli_plan import plan_lines
-from hal.cli_report import FilmProgressBar, progress_text
+from hal.film_progress_bar import FilmProgressBar, progress_text
 from hal.testing import FakeClock
 from tests.system.running import ROOT, SIM, SMALL
 
@@ -128,7 +128,8 @@ def test_check_refuses_what_no_hardware_could_do(checked, text, words):
 
 
 def status(state: RunState, **fields: object) -> RunStatus:
-    return RunStatus(run_id="r", state=state, n_events_total=9, **fields)
+    shown = {"n_events_total": 9, "follows_plan": True, **fields}
+    return RunStatus(run_id="r", state=state, **shown)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_progress_says_what_is_waited_for_and_how_late_it_is(shown, text):
 
 def test_waiting_and_working_in_turns_is_told_now_and_then(capsys):
     clock = FakeClock()
-    bar = FilmProgressBar(clock, counted="events")
+    bar = FilmProgressBar(clock)
     for second in range(10):
         bar.show(status(RunState.RUNNING, n_events_consumed=second))
         clock.advance(0.5)
