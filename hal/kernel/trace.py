@@ -49,6 +49,11 @@ class Trace:
         self.failure: OSError | None = None
         """Why nothing is written any more (disk full), if so."""
 
+    @property
+    def backlog(self) -> int:
+        """How many records wait to be written; any thread."""
+        return len(self._ring)
+
     def start(self) -> None:
         """Begin to write."""
         self._thread.start()

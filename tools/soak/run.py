@@ -7,7 +7,7 @@ import random
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -157,6 +157,8 @@ class Soak:
         while self._sent:
             self._check(self._sent.popleft())
         self._wait_for_calm(system)
+        # What was said is kept until the trace has written it: that is no growth.
+        _wait_until(lambda: not system.trace.backlog, "the trace is not written")
         gc.collect()
         process = psutil.Process()
         statistics = system.statistics()
@@ -176,16 +178,30 @@ class Soak:
         Raises:
             Broken: That does not happen.
         """
-        give_up_s = time.monotonic() + _PATIENCE_S
-        while system.left_behind() or any(map(_is_at_work, system.statistics())):
-            if time.monotonic() > give_up_s:
-                raise Broken(f"no calm: {system.statistics()}")
-            time.sleep(0.01)
+        _wait_until(
+            lambda: (
+                not (system.left_behind() or any(map(_is_at_work, system.statistics())))
+            ),
+            "the modules do not come to rest",
+        )
         for number in range(MODULES):
             answer = system.send(SoakWork("answer", number), to=f"m{number}")
             self._check(answer)
             if [ticket.how for ticket in answer.tickets.values()] != [How.DONE]:
                 raise Broken(f"m{number} answers no more: {answer.errors}")
+
+
+def _wait_until(ready: Callable[[], bool], what: str) -> None:
+    """Return when `ready`.
+
+    Raises:
+        Broken: That does not happen.
+    """
+    give_up_s = time.monotonic() + _PATIENCE_S
+    while not ready():
+        if time.monotonic() > give_up_s:
+            raise Broken(what)
+        time.sleep(0.01)
 
 
 def _is_at_work(module: ModuleStatistics) -> bool:
