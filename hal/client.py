@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from psygnal import Signal
 
 from hal.acquisition import (
     FilmPlan,
@@ -69,16 +70,23 @@ class _Commands(RunCommands):
 class ClientModule(Module):
     """Hears of runs and passes the news to their handles.
 
-    Runs on: actor; `follow` any, `handle` any but actor.
+    Runs on: actor; `follow` any, `handle` any but actor. Slots of `runStarted` run on
+    the actor: they return at once.
+
+    Signals:
+        runStarted: Emits a fresh `RunHandle` of each run that begins, whoever began it.
     """
 
     role = "client"
+    runStarted = Signal(RunHandle)  # noqa: N815 - the name users know
 
     def __init__(
         self, name: str, context: Context, *, deadline_s: float = 5.0, **values: Value
     ) -> None:
         super().__init__(name, context, deadline_s=deadline_s, **values)
-        self._handles: dict[str, RunHandle] = {}
+        self._handles: dict[str, tuple[RunHandle, ...]] = {}
+        self._newest = ""
+        """The run that was heard of last; there is one at a time."""
 
     def handle(self, accepted: RunAccepted, *, principal: str) -> RunHandle:
         """Return a handle of a run, kept up to date until the run has ended.
@@ -98,32 +106,37 @@ class ClientModule(Module):
         """Keep `handle` up to date until its run has ended."""
         # A run that was over before it was followed is heard of no more.
         for run_id, known in list(self._handles.items()):
-            if not known.is_running:
+            if not known[0].is_running:
                 self._handles.pop(run_id, None)
-        self._handles[handle.run_id] = handle
+        others = self._handles.get(handle.run_id, ())
+        self._handles[handle.run_id] = (*others, handle)
 
     @handles(RunStatusChanged)
     def on_status(self, msg: RunStatusChanged) -> None:
-        """Update the handle of that run."""
-        handle = self._handles.get(msg.run_id)
-        if handle is None:
-            return
+        """Update the handles of that run; give out one of a run that is new."""
+        followed = self._handles.get(msg.run_id, ())
         if msg.status.state.is_terminal:
             self._handles.pop(msg.run_id, None)
-        handle.update(msg.status)
+        for handle in followed:
+            handle.update(msg.status)
+        if msg.run_id != self._newest:
+            self._newest = msg.run_id
+            if len(self.runStarted) and not msg.status.state.is_terminal:
+                commands = _Commands(self.context.broker, self.name)
+                fresh = RunHandle(msg.status, commands, self.clock)
+                self.follow(fresh)
+                self.runStarted.emit(fresh)
 
     @handles(RunLost)
     def on_run_lost(self, msg: RunLost) -> None:
-        """End the handle of a run that nobody conducts any more."""
-        handle = self._handles.pop(msg.run_id, None)
-        if handle is None:
-            return
+        """End the handles of a run that nobody conducts any more."""
         lost = ErrorRecord.from_exception(ModuleDead(msg.why), self.name)
-        handle.update(
-            msgspec.structs.replace(
-                handle.status,
-                state=RunState.ERROR,
-                fatal_error=lost,
-                finished_at_s=self.clock.wall_s(),
+        for handle in self._handles.pop(msg.run_id, ()):
+            handle.update(
+                msgspec.structs.replace(
+                    handle.status,
+                    state=RunState.ERROR,
+                    fatal_error=lost,
+                    finished_at_s=self.clock.wall_s(),
+                )
             )
-        )

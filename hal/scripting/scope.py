@@ -15,7 +15,7 @@ from hal.base import BadInput, Value, did_you_mean, one_of
 from hal.messages import SetParameters, StartRun
 from hal.scripting.notebook import is_notebook
 from hal.scripting.plain import plain
-from hal.scripting.plans import plan_of
+from hal.scripting.plans import continued, plan_of
 from hal.scripting.proxies import PROXIES
 from hal.scripting.proxy import ModuleProxy
 from hal.scripting.run import Run
@@ -172,6 +172,7 @@ class Scope:
         formats: Iterable[str] = FORMATS,
         overwrite: bool = False,
         notes: str = "",
+        after: Run | None = None,
     ) -> Run:
         """Begin a run and return while it goes on; whatever is wrong is raised here.
 
@@ -182,12 +183,17 @@ class Scope:
             formats: `ome-tiff`, `ome-zarr`, `dax`.
             overwrite: Whether files of that name may be replaced.
             notes: Text for the sidecar.
+            after: A run that is over, which this one goes on with: its timepoints and
+                positions are numbered on, places known already keep their number.
 
         Raises:
             HalError: It cannot be done, in the class of the refusal; nothing is left.
         """
+        found = plan_of(plan)
+        if after is not None:
+            found = continued(after.plan, found)
         request = StartRun(
-            plan=plan_of(plan),
+            plan=found,
             directory=str(folder(output) or self._session.output),
             name=name,
             formats=_texts(formats),

@@ -148,6 +148,23 @@ def test_light_is_on_while_frames_are_exposed() -> None:
     ]
 
 
+def test_light_that_was_kept_goes_out_before_another_channel_is_set() -> None:
+    bench = PlanBench(
+        image(0, channel=DAPI, keep_shutter_open=True), image(1, channel=FITC)
+    )
+
+    bench.run()
+
+    assert bench.told("light", "change") == [
+        "change DAPI",
+        "light DAPI on",
+        "light DAPI off",
+        "change FITC",
+        "light FITC on",
+        "light FITC off",
+    ]
+
+
 def test_the_timer_begins_with_the_first_exposure() -> None:
     """R73: what it takes to get ready is not charged as lag."""
     bench = PlanBench(
@@ -236,6 +253,19 @@ def test_a_status_tells_what_is_being_done() -> None:
     assert left_s == sorted(left_s, reverse=True)
     assert left_s[0] > 4.0
     assert {report.n_events_consumed for report in waiting} == {1}
+
+
+def test_a_status_tells_how_many_frames_wait_to_be_stored() -> None:
+    """R78."""
+    bench = PlanBench(image(0, z_um=1.0), image(1, z_um=2.0, min_start_time_s=5.0))
+    bench.stores = False
+    bench.on(f"stop {CAMERA}", lambda: bench.engine.progress.stored(CAMERA, 0, 1))
+
+    status = bench.run()
+
+    waiting = [r for r in bench.reports if r.state is RunState.WAITING]
+    assert {report.queues["storage"] for report in waiting} == {1}
+    assert status.queues == {"storage": 0}
 
 
 def test_a_setup_comes_before_the_cameras_are_armed_and_holds_for_all() -> None:

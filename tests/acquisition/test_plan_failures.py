@@ -122,6 +122,26 @@ def test_after_a_failure_nothing_is_taken_for_granted() -> None:
     ]
 
 
+def test_after_a_failure_the_light_goes_out_before_anything_moves() -> None:
+    bench = PlanBench(
+        plan=explicit(
+            [image(n, z_um=float(n), channel=DAPI) for n in range(2)], on_failure=SKIP
+        )
+    )
+    bench.fail("take cam 0", STUCK)
+
+    bench.run()
+
+    assert bench.told("light", "change", "take")[:6] == [
+        "change z=0 DAPI",
+        "light DAPI on",
+        "take cam 0 x1 None",
+        "light DAPI off",
+        "change z=0 DAPI",
+        "light DAPI on",
+    ]
+
+
 def test_the_policy_of_an_event_comes_before_that_of_the_plan() -> None:
     bench = PlanBench(
         plan=explicit(

@@ -525,6 +525,25 @@ def test_statuses_of_a_run_tell_its_states_in_order(tmp_path: Path) -> None:
     assert status.n_events_total == 3
 
 
+def test_each_run_that_begins_is_told_with_a_handle_of_its_own(
+    tmp_path: Path,
+) -> None:
+    """R60: whoever began it."""
+    fresh: list[RunHandle] = []
+    with running_hal(*Microscope().parts()) as hal:
+        client = hal.module("client", ClientModule)
+        client.runStarted.connect(fresh.append)
+        for _ in range(2):
+            status = done(hal, tmp_path, plan_of(**lapse(1)))
+            until(lambda: fresh and not fresh[-1].is_running, "the end of the run")
+            assert fresh[-1].status == status
+        client.runStarted.disconnect(fresh.append)
+        done(hal, tmp_path, plan_of(**lapse(1)))
+
+    assert len({run.run_id for run in fresh}) == len(fresh) == 2
+    assert len(client._handles) == 0
+
+
 def test_a_run_without_a_frame_is_over_too(tmp_path: Path) -> None:
     scope = Microscope(ScriptedCamera(None))
     scope.requested = {"patience_s": 0.1}

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tifffile
+import useq
 
 import hal
 from hal.acquisition import FilmPlan, Plan, RunState, RunStatus
@@ -94,7 +95,6 @@ def test_one_run_at_a_time(scope):
 
 
 def test_whatever_says_what_to_do_is_a_plan(tmp_path):
-    useq = pytest.importorskip("useq")
     sequence = useq.MDASequence(time_plan={"interval": 0, "loops": 3})
     path = tmp_path / "plan.json"
     path.write_text(sequence.model_dump_json(exclude_unset=True), "utf-8")
@@ -139,7 +139,6 @@ def test_a_wait_that_is_over_before_the_run_returns_where_it_is(scope):
 
 
 def test_a_plan_is_paused_extended_and_resumed(scope):
-    useq = pytest.importorskip("useq")
     sequence = useq.MDASequence(
         stage_positions=[(0, 0), (50, 0)], time_plan={"interval": 0.2, "loops": 3}
     )
@@ -156,6 +155,22 @@ def test_a_plan_is_paused_extended_and_resumed(scope):
     assert run.result().n_events_consumed == 12
     run.resume()
     assert scope.stage.position.x_um == 50.0
+
+
+def test_a_run_goes_on_with_the_numbers_of_one_that_is_over(scope):
+    here = {"stage_positions": [(0, 0), (50, 0)]}
+    first = scope.run(useq.MDASequence(**here, time_plan={"interval": 0, "loops": 2}))
+    first.result()
+    there = useq.MDASequence(stage_positions=[(50, 0), (90, 0)])
+    second = scope.run(there, after=first)
+
+    assert [event.index for event in second.events] == [
+        {"t": 2, "p": 1},
+        {"t": 2, "p": 2},
+    ]
+    assert second.result().n_events_consumed == 2
+    with pytest.raises(PlanError, match="a film has no timepoints"):
+        scope.run(there, after=scope.film(1))
 
 
 def test_a_failed_run_says_why_and_result_raises_it(scope, capsys):
