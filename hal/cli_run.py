@@ -172,7 +172,9 @@ class _Session:
             return INTERRUPTED
         if self._failure is not None:
             return exit_code(self._failure)
-        return DONE if status.state is RunState.DONE else RUN_FAILED
+        if self._handle is None:  # it ran until Ctrl-C, as it was to
+            return DONE
+        return DONE if status.is_complete else RUN_FAILED
 
     def _wait(self) -> None:
         self._note_simulation("this microscope is simulated")

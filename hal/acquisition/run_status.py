@@ -72,3 +72,12 @@ class RunStatus(Record, frozen=True, kw_only=True):
     """Why it ended in `error`."""
     background_errors: tuple[ErrorRecord, ...] = ()
     """What went wrong without ending it."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it was done to its end, and every frame of it is stored.
+
+        Not so where the plan allowed an event to be passed over that failed.
+        """
+        whole = all(counts.complete for counts in self.frames.values())
+        return self.state is RunState.DONE and whole

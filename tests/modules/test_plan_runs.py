@@ -246,6 +246,19 @@ def test_after_a_cancel_at_any_moment_the_next_run_is_whole(
         assert hal.probe.heard(RunStatusChanged)
 
 
+def test_a_cancel_puts_out_the_light_of_a_long_exposure(tmp_path: Path) -> None:
+    scope = Microscope(exposure_s=50.0)
+    with running_hal(*scope.parts()) as hal:
+        run = hal.run(tmp_path, plan_of(channels=["Cy3"]))
+        until(scope.shutter.is_shutter_open, "the light")
+        assert scope.laser.is_on()
+
+        run.cancel()
+
+        assert ended(run).state is RunState.CANCELLED
+        scope.assert_at_rest()
+
+
 def test_a_film_may_follow_a_plan_and_a_plan_a_film(tmp_path: Path) -> None:
     scope = Microscope()
     with running_hal(*scope.parts()) as hal:
@@ -317,6 +330,7 @@ def test_a_camera_that_gives_no_frame_follows_the_policy(tmp_path: Path) -> None
     assert status.state is RunState.DONE
     counts = status.frames["camera1"]
     assert (counts.planned, counts.stored, counts.gaps) == (3, 1, (1, 2))
+    assert counts.gap_count == 2
     assert [error.source for error in status.background_errors] == ["camera1"] * 2
     assert "gave no frame within 0.2 s" in status.background_errors[0].text
     assert [row.outcome for row in rows(status)] == ["done", "skipped", "skipped"]

@@ -30,6 +30,28 @@ def camera(driver: str, deadline_s: float = 5.0, name: str = "camera1") -> str:
     )
 
 
+def test_a_plan_that_passes_over_what_fails_is_done_and_not_complete(
+    hal: Hal, films: Path
+) -> None:
+    config = write_config(hal.folder, camera("misbehaving.FailsOnce"))
+    plan = hal.folder / "plan.py"
+    plan.write_text(
+        "from hal.acquisition.plans import *\n"
+        "events = [ImageEvent(index={'t': n}, exposure_s=n / 1e3) for n in (1, 2, 3)]\n"
+        "skip = FailurePolicy(0, AfterFailure.SKIP)\n"
+        "plan = explicit(events, on_failure=skip)\n"
+    )
+
+    done = hal.run(config, "--plan", plan, "--output", films, "--json")
+
+    assert done.code == 1, done.stderr
+    assert done.json["state"] == "done"
+    frames = done.json["frames"]["camera1"]
+    assert (frames["planned"], frames["stored"], frames["gaps"]) == (3, 2, [2])
+    (error,) = done.json["errors"]
+    assert "frame 2 of camera1, is missing: no trigger" in error["message"]
+
+
 def provoke(hal: Hal) -> tuple[Running, dict[str, Any]]:
     """Start a HAL with modules that raise and hang; return what the sender is told."""
     report = hal.folder / "report.json"

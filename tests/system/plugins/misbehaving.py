@@ -221,6 +221,18 @@ class HangsInFilm(SimCamera):
         return stamp
 
 
+class FailsOnce(SimCamera):
+    """Gives no frame for its third request."""
+
+    asked = 0
+
+    def request(self, first: int, count: int) -> None:
+        self.asked += 1
+        if self.asked == 3:
+            raise DeviceError("no trigger")
+        super().request(first, count)
+
+
 class FailsInFilm(SimCamera):
     """Is unplugged at its tenth frame."""
 
