@@ -119,7 +119,16 @@ class AcquisitionModule(Module):
         if film is not None:
             cameras = self._cameras(film)
             rig = Microscope(run_id, msgspec.structs.replace(msg, plan=film), self)
-            engine = FilmEngine(run_id, film, cameras, rig, self.clock, self._report)
+            deadline_s = msg.plan.deadline_s if isinstance(msg.plan, Plan) else None
+            engine = FilmEngine(
+                run_id,
+                film,
+                cameras,
+                rig,
+                self.clock,
+                self._report,
+                deadline_s=deadline_s,
+            )
         else:
             assert isinstance(msg.plan, Plan)
             cameras = self._cameras(FilmPlan(None))

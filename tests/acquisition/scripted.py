@@ -73,6 +73,7 @@ class Film:
         frames: int | None = FRAMES,
         rig: ScriptedRig | None = None,
         run_id: str = RUN_ID,
+        deadline_s: float | None = None,
     ) -> None:
         self.cameras = cameras or ("left", "right")
         self.rig = rig or ScriptedRig()
@@ -86,6 +87,7 @@ class Film:
             self.rig,
             self.clock,
             self.reports.append,
+            deadline_s=deadline_s,
         )
         self.progress = self.engine.progress
         self.rig.finished = self.finished
