@@ -332,7 +332,6 @@ def test_a_preparation_however_slow_is_not_silence_of_the_camera() -> None:
     assert film.go().state is RunState.DONE
 
 
-@pytest.mark.parametrize("has_ended", [True, False])
 def test_a_film_ends_when_its_time_is_over() -> None:
     """R19."""
     film = Film("left", frames=None, deadline_s=3.0)
@@ -345,6 +344,7 @@ def test_a_film_ends_when_its_time_is_over() -> None:
     assert status.fatal_error.text == "the run took longer than 3 s"
 
 
+@pytest.mark.parametrize("has_ended", [True, False])
 def test_a_silent_recorder_fails_the_run_by_name(has_ended: bool) -> None:
     film = Film("left")
 

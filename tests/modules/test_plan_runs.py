@@ -259,6 +259,20 @@ def test_a_cancel_puts_out_the_light_of_a_long_exposure(tmp_path: Path) -> None:
         scope.assert_at_rest()
 
 
+def test_a_cancel_halts_a_long_move(tmp_path: Path) -> None:
+    scope = Microscope()
+    scope.stage = SimXYStage(speed_um_s=10.0, move_timeout_s=600.0)
+    with running_hal(*scope.parts()) as hal:
+        run = hal.run(tmp_path, plan_of(stage_positions=[(1000, 0)]))
+        until(scope.stage.is_moving, "the move")
+
+        run.cancel()
+
+        assert ended(run).state is RunState.CANCELLED
+        scope.assert_at_rest()
+        assert scope.stage.position_um()[0] < 500.0
+
+
 def test_a_film_may_follow_a_plan_and_a_plan_a_film(tmp_path: Path) -> None:
     scope = Microscope()
     with running_hal(*scope.parts()) as hal:
