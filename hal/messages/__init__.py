@@ -35,6 +35,7 @@ from hal.messages.focus import (
     FocusReading,
     GetFocus,
 )
+from hal.messages.guard import GuardChanged, GuardsOverruled
 from hal.messages.light import (
     FilterWheelMoved,
     GetLight,
@@ -123,6 +124,8 @@ __all__ = [
     "GetWheelAbility",
     "GetZAbility",
     "GetZPosition",
+    "GuardChanged",
+    "GuardsOverruled",
     "HaltMotion",
     "LightAbility",
     "LightChanged",

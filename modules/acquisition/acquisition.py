@@ -46,6 +46,7 @@ from hal.messages import (
     FramesStored,
     GetRunPlan,
     GetRunStatus,
+    GuardsOverruled,
     PauseRun,
     RecordingFailed,
     ReleaseRun,
@@ -129,6 +130,8 @@ class AcquisitionModule(Module):
                 self._report,
                 deadline_s=deadline_s,
             )
+            for guard, why in self._suspended.items():
+                self._warn(engine, guard, why)
         else:
             assert isinstance(msg.plan, Plan)
             cameras = self._cameras(FilmPlan(None))
@@ -157,16 +160,26 @@ class AcquisitionModule(Module):
     @handles(ResumeRun)
     def on_resume(self, msg: ResumeRun) -> None:
         """Let a run go on; what guards said before no longer counts."""
-        if (engine := self._going_on(msg.run_id)) is not None:
+        if (engine := self._going_on(msg.run_id)) is None:
+            return
+        self._plan_engine(engine).pauses.clear()
+        if self._suspended:
+            # First told, then forgotten: a guard that suspends just now is not meant.
+            self.send(GuardsOverruled(msg.run_id, tuple(self._suspended)))
             self._suspended.clear()
-            self._plan_engine(engine).pauses.clear()
 
     @handles(SuspendRun)
     def on_suspend(self, msg: SuspendRun) -> None:
-        """Hold back whatever run follows a plan, and those to come."""
+        """Hold back whatever run follows a plan, and those to come.
+
+        A film cannot be held back: its status tells of the guard instead.
+        """
+        is_new = msg.by not in self._suspended
         self._suspended[msg.by] = msg.why
         if isinstance(self._engine, PlanEngine):
             self._engine.pauses.add(msg.by, msg.why)
+        elif self._engine is not None and is_new:
+            self._warn(self._engine, msg.by, msg.why)
 
     @handles(ReleaseRun)
     def on_release(self, msg: ReleaseRun) -> None:
@@ -276,6 +289,12 @@ class AcquisitionModule(Module):
         for guard, why in self._suspended.items():
             engine.pauses.add(guard, why)
         return rig, engine
+
+    @staticmethod
+    def _warn(engine: RunEngine, guard: str, why: str) -> None:
+        """Have the status of a film tell that a guard would have paused it."""
+        told = StateError(f"{why} (a film cannot be paused, and went on)")
+        engine.progress.tolerated.append(ErrorRecord.from_exception(told, guard))
 
     def _going_on(self, run_id: str) -> RunEngine | None:
         """Return the engine of that run; None if it is over, or never was."""

@@ -144,8 +144,11 @@ class PlanMicroscope(Microscope):
 
     def focus(self, device: str, tries: int, motor_offset_um: float | None) -> float:
         """Find the focus; return its z."""
-        request = FindFocus(tries, motor_offset_um)
-        return self._ask(request, device or self._first("autofocus"), FocusFound).z_um
+        name = device or self._first("autofocus")
+        self._moving.add(name)
+        found = self._ask(FindFocus(tries, motor_offset_um), name, FocusFound)
+        self._moving.discard(name)
+        return found.z_um
 
     def note(self, rows: tuple[EventRow, ...]) -> None:
         """Have the recorder keep what became of events."""

@@ -279,4 +279,7 @@ def test_shipped_configurations_have_the_right_form(name):
     assert spec.directory == Path.home() / "hal-data"
     assert {"camera1", "stage"} <= {module.name for module in spec.modules}
     without = [module for module in spec.modules if module.driver is None]
-    assert {module.class_name for module in without} <= {"channels.channel"}
+    assert {module.class_name for module in without} <= {
+        "channels.channel",
+        "focus.autofocus",
+    }
