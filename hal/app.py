@@ -43,6 +43,7 @@ from hal.worlds import Worlds
 IMPLICIT: Final = {
     "settings": "settings.settings",
     "recorder": "recorder.recorder",
+    "live": "acquisition.live",
     "acquisition": "acquisition.acquisition",
 }
 """Modules every HAL has, by role; a file may name its own of that role instead."""

@@ -46,6 +46,7 @@ from hal.messages.light import (
     SetShutter,
     ShutterChanged,
 )
+from hal.messages.live import LiveChanged, StartLive, StopLive
 from hal.messages.recording import (
     FinishRecording,
     FramesStored,
@@ -130,6 +131,7 @@ __all__ = [
     "LightAbility",
     "LightChanged",
     "LightState",
+    "LiveChanged",
     "MoveFilterWheel",
     "MoveStage",
     "MoveStageBy",
@@ -156,8 +158,10 @@ __all__ = [
     "StageMoved",
     "StagePosition",
     "StartCamera",
+    "StartLive",
     "StartRun",
     "StopCamera",
+    "StopLive",
     "SuspendRun",
     "TakeFrames",
     "TemperatureMeasured",

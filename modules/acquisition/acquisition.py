@@ -54,6 +54,7 @@ from hal.messages import (
     RunAccepted,
     RunStatusChanged,
     StartRun,
+    StopLive,
     SuspendRun,
 )
 from modules.acquisition.microscope import Microscope
@@ -339,6 +340,8 @@ class AcquisitionModule(Module):
 
     def _prepare(self, engine: RunEngine) -> None:
         try:
+            if self.context.names_of_role("live"):
+                self.ask(StopLive())
             engine.prepare(PREPARE_S)
         except BaseException:
             self.post_own(partial(self._forget, engine))

@@ -186,7 +186,7 @@ class CameraModule(DeviceModule[Camera]):
         self._run_id = ""
         requested = self._requested
         if requested is not None:
-            requested.call_off()
+            requested.abort()
             self._driver.halt()
             self.run_job(
                 requested.end,

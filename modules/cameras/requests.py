@@ -25,7 +25,7 @@ _POLL_S: Final = 0.2
 class RequestedFrames:
     """The film of one camera in a run that follows a plan.
 
-    Runs on: worker; `call_off` and `count` any.
+    Runs on: worker; `call_off`, `abort` and `count` any.
 
     Guarantees:
         What a frame is for is noted before the camera is asked, and taken by the frame:
@@ -68,6 +68,7 @@ class RequestedFrames:
         self._clock = clock
         self._exposure_s = self._asked_s = driver.exposure_s
         self._called_off = threading.Event()
+        self._aborted = threading.Event()
         self._batches = IndexBatches(
             lambda first, last: tell(FramesReceived(run_id, camera, first, last)), clock
         )
@@ -93,6 +94,8 @@ class RequestedFrames:
             HalError: The camera failed, or a reader held it up for too long.
         """
         self._called_off.clear()
+        if self._aborted.is_set():
+            return FramesTaken(0, self._clock.monotonic_s())
         if request.exposure_s is not None:
             self._set_exposure(request.exposure_s)
         taken, error = 0, None
@@ -110,7 +113,7 @@ class RequestedFrames:
                 taken += 1
                 slot = self._reserve() if events else None
         except Exception as exc:  # a plugin's driver: anything
-            if not (isinstance(exc, Halted) and self._called_off.is_set()):
+            if not (isinstance(exc, Halted) and self._aborted.is_set()):
                 if taken == 0:
                     raise
                 error = ErrorRecord.from_exception(exc, self._camera)
@@ -123,6 +126,14 @@ class RequestedFrames:
         """End the present request after the frame that is being exposed."""
         self._called_off.set()
 
+    def abort(self) -> None:
+        """End the present request at once, and begin no other.
+
+        The driver is halted as well; but a halt that comes just before a request is
+        forgotten with its beginning.
+        """
+        self._aborted.set()
+
     def end(self) -> None:
         """Publish no more, and leave the camera as it was before."""
         self._batches.tell()
@@ -132,7 +143,8 @@ class RequestedFrames:
 
     def _is_over(self, taken: int) -> bool:
         """Whether it was called off; one frame is taken in any case."""
-        return taken > 0 and self._called_off.is_set()
+        is_over = self._called_off.is_set() or self._aborted.is_set()
+        return taken > 0 and is_over
 
     def _set_exposure(self, exposure_s: float) -> None:
         # By what was asked for: a camera rounds it to what it can.
@@ -149,6 +161,8 @@ class RequestedFrames:
         period_s = max(self._driver.exposure_s, self._driver.frame_period_s())
         give_up_s = self._clock.monotonic_s() + period_s + self._patience_s
         while (stamp := self._driver.read_into(slot, _POLL_S)) is None:
+            if self._aborted.is_set():
+                raise Halted(f"{self._camera}: ended by a stop")
             if self._clock.monotonic_s() > give_up_s:
                 raise DeviceTimeout(
                     f"{self._camera} gave no frame within {self._patience_s:g} s "
@@ -182,7 +196,7 @@ class RequestedFrames:
         """Return the next slot; None if the request is called off meanwhile."""
         give_up_s = self._clock.monotonic_s() + self._block_s
         while (slot := self._ring.reserve(_POLL_S)) is None:
-            if self._called_off.is_set():
+            if self._called_off.is_set() or self._aborted.is_set():
                 return None
             if self._clock.monotonic_s() > give_up_s:
                 raise RunError(

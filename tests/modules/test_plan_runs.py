@@ -180,7 +180,8 @@ WORLD = """<?xml version="1.0"?>
 
 def test_a_plan_paused_ten_times_gives_the_same_bytes(tmp_path: Path) -> None:
     """R72: a pause changes when, and not what."""
-    plan = plan_of(**lapse())
+    # So slow that every pause finds it going on.
+    plan = plan_of(**{**lapse(), "time_plan": {"interval": 0.25, "loops": 12}})
     path = tmp_path / "world.xml"
     path.write_text(WORLD.format(folder=tmp_path))
     chance = random.Random(5)

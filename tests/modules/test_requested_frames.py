@@ -239,6 +239,36 @@ def test_a_stop_ends_a_long_exposure_at_once() -> None:
         assert film_end(hal).frames == 0
 
 
+class Forgetting(ScriptedCamera):
+    """Is stopped just before it begins to expose."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.asked, self.stopped = threading.Event(), threading.Event()
+
+    def request(self, first: int, count: int) -> None:
+        self.asked.set()
+        self.stopped.wait(PATIENCE_S)
+        super().request(first, count)
+
+    def halt(self) -> None:
+        super().halt()
+        self.stopped.set()
+
+
+def test_a_stop_just_before_the_exposure_is_not_forgotten() -> None:
+    driver = Forgetting()
+    with ready(driver, patience_s=3000.0) as hal:
+        sent = hal.send(TakeFrames(RUN_ID, 0, 0), to="camera1", deadline_s=60.0)
+        assert driver.asked.wait(PATIENCE_S)
+
+        hal.ask(StopCamera(RUN_ID), to="camera1", deadline_s=PATIENCE_S)
+
+        taken = sent.result()
+        assert isinstance(taken, FramesTaken)
+        assert (taken.count, taken.error) == (0, None)
+
+
 def test_a_ring_that_stays_full_is_told_with_who_holds_it() -> None:
     with ready(ScriptedCamera(*range(5000)), block_s=0.3) as hal:
         ring_of(hal).open_reader("sleeper", from_start=True)

@@ -71,7 +71,7 @@ def test_the_modules_every_hal_has_are_there_unless_given() -> None:
     with running_hal(part("mine", OwnSettings)) as hal:
         names = {module.name for module in hal.system.modules}
 
-    assert names == {"mine", "recorder", "acquisition", CLIENT, "probe"}
+    assert names == {"mine", "recorder", "live", "acquisition", CLIENT, "probe"}
 
 
 def test_the_probe_hears_every_event_in_order() -> None:
