@@ -73,6 +73,8 @@ class _ConfiguredRig:
         any_exposure = CameraAbility(exposure_s=0.0, high_exposure_s=math.inf)
         self.cameras = dict.fromkeys(by_role.get("camera", ()), any_exposure)
         self.camera = next(iter(self.cameras), "")
+        self.analyses = tuple(by_role.get("analysis", ()))
+        self.projectors = tuple(by_role.get("projector", ()))
         self._has_stage, self._has_z = "stage" in by_role, "z" in by_role
 
     def may_have(self, field: str) -> bool:

@@ -15,14 +15,17 @@ from hal.acquisition.plans import (
     ChannelName,
     DeviceProperty,
     ImageEvent,
+    Phase,
     Plan,
     PlanProblem,
     Preflight,
+    StimulationEvent,
     continuation,
     from_useq,
     layout_of,
     load_plan,
     preflight,
+    stimulation_partners,
 )
 from hal.acquisition.progress import RunProgress
 from hal.acquisition.rig import Armed, FinishedFilm, PlanRig, Reached, Rig, Taken
@@ -48,6 +51,7 @@ __all__ = [
     "FilmPlan",
     "FinishedFilm",
     "ImageEvent",
+    "Phase",
     "Plan",
     "PlanEngine",
     "PlanProblem",
@@ -61,6 +65,7 @@ __all__ = [
     "RunProgress",
     "RunState",
     "RunStatus",
+    "StimulationEvent",
     "Studied",
     "Taken",
     "continuation",
@@ -69,4 +74,5 @@ __all__ = [
     "layout_of",
     "load_plan",
     "preflight",
+    "stimulation_partners",
 ]

@@ -26,7 +26,7 @@ class EventRow(Record, frozen=True, kw_only=True):
     event: int
     """Its number in the plan, from 0."""
     kind: str
-    """`image`, `autofocus`, `setup`, `wait`."""
+    """`image`, `autofocus`, `setup`, `wait`, `stimulation`."""
     outcome: EventOutcome
     why: str = ""
     """What failed."""

@@ -14,6 +14,7 @@ from hal.acquisition.plans import (
     ImageEvent,
     SetupEvent,
     StagedEvent,
+    StimulationEvent,
 )
 from hal.acquisition.rig import Reached
 from hal.acquisition.timetable import Timetable
@@ -147,4 +148,6 @@ def _kind(event: AnyEvent) -> str:
         return "image"
     if isinstance(event, AutofocusEvent):
         return "autofocus"
+    if isinstance(event, StimulationEvent):
+        return "stimulation"
     return "setup" if isinstance(event, SetupEvent) else "wait"

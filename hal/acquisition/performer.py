@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import msgspec
+
 from hal.acquisition.approach import Approach
 from hal.acquisition.event_rows import EventRows
 from hal.acquisition.plans import (
@@ -15,10 +17,12 @@ from hal.acquisition.plans import (
     PlannedEvent,
     SetupEvent,
     StagedEvent,
+    StimulationEvent,
 )
 from hal.acquisition.rig import PlanRig, Reached, Taken
 from hal.acquisition.timetable import Timetable
 from hal.base import Clock, HalError, PlanError, get_logger
+from hal.frames import PackedMask
 
 Numbered = tuple[int, AnyEvent]
 """An event, and its number in the plan."""
@@ -68,6 +72,8 @@ class Performer:
         self._exposures_s: Mapping[str, float] = {}
         self._planned_s: dict[str, float] = {}
         self._lit: ChannelName | None = None
+        self._usual: ChannelName | None = None
+        self._mask: PackedMask | None = None
         self._must_darken = False
 
     def begin(self, cameras: tuple[str, ...], exposures_s: Mapping[str, float]) -> None:
@@ -102,15 +108,28 @@ class Performer:
             self._rows.reached(Reached(z_um=z_um))
         elif isinstance(event, SetupEvent):
             self._bring(event)
+        elif isinstance(event, StimulationEvent):
+            self._stimulate(event)
         else:
             raise PlanError(f"no engine for events of kind {type(event).__name__}")
         self._rows.done(number, self._rows.last_reached)
         return Taken(1, self._clock.monotonic_s())
 
+    def get_mask(self, number: int, event: StimulationEvent) -> None:
+        """Ask where to stimulate, once for all tries of the event.
+
+        Raises:
+            HalError: Nobody said so in time.
+        """
+        self._mask = self._rig.mask(number, event)
+
     def failed(self) -> None:
-        """Take nothing for granted any more: an event failed somewhere on its way."""
+        """Take nothing for granted any more: an event failed somewhere on its way.
+
+        Its light goes out now: it may be long until the next event.
+        """
         self._approach.forget()
-        self._must_darken = True
+        self._darken_now_or_later()
 
     def darken(self) -> None:
         """Put out the light of the plan, if it is on."""
@@ -145,6 +164,15 @@ class Performer:
             self._darken_now_or_later()
         return taken
 
+    def _stimulate(self, event: StimulationEvent) -> None:
+        self._bring(event)
+        assert self._mask is not None
+        if not self._mask.unpack().any():
+            return  # an answer as well: nothing here wants light
+        self._illuminate(event.channel or self._approach.channel)
+        self._rig.project(event.projector, self._mask, event.duration_s)
+        self._darken_now_or_later()
+
     def _illuminate(self, channel: ChannelName | None) -> None:
         if channel is not None and self._lit != channel:
             self.darken()
@@ -166,6 +194,11 @@ class Performer:
         """Bring the microscope into the state of an event."""
         if event.exposure_s is not None and not isinstance(event, ImageEvent):
             self._planned_s[self.camera(event)] = event.exposure_s
+        if event.channel is None:
+            # The light of a stimulation is not that of the images after it.
+            event = msgspec.structs.replace(event, channel=self._usual)
+        elif not isinstance(event, StimulationEvent):
+            self._usual = event.channel
         change = self._approach.change(event)
         if change.is_nothing:
             return self._rows.last_reached

@@ -17,6 +17,7 @@ from hal.acquisition.plans import (
     ImageEvent,
     Plan,
     SetupEvent,
+    StimulationEvent,
     WaitEvent,
 )
 from hal.acquisition.rig import PlanRig, Taken
@@ -191,7 +192,7 @@ class PlanEngine(RunEngine):
         self._performer.begin(self._cameras, self._exposures_s)
         self._times.start()
         try:
-            while (numbered := self._source.next()) is not None:
+            while (numbered := self._next()) is not None:
                 self._hold()
                 self._do(numbered)
         except _EndsRun as end:
@@ -213,6 +214,14 @@ class PlanEngine(RunEngine):
 
     # -- event by event -----------------------------------------------------------
 
+    def _next(self) -> Numbered | None:
+        """Return the next event; None when even the last frame has led to no more."""
+        if self._source.peek() is None:
+            self._step("analysing")
+            for problem in self._plan_rig.catch_up():
+                self.progress.analysis_failed(problem.source, problem)
+        return self._source.next()
+
     def _do(self, numbered: Numbered) -> None:
         number, event = numbered
         if event.reset_timer:
@@ -226,7 +235,25 @@ class PlanEngine(RunEngine):
         if isinstance(event, ImageEvent):
             batch += self._followers(event)
         self._rows.begin(batch, self._performer.camera)
+        if isinstance(event, StimulationEvent) and not self._has_mask(number, event):
+            return
         self._do_batch(batch)
+
+    def _has_mask(self, number: int, event: StimulationEvent) -> bool:
+        """Ask where to stimulate; without an answer the event is passed over.
+
+        Whatever the policy: an analysis that fails ends no run.
+        """
+        self._hold()
+        try:
+            self._performer.get_mask(number, event)
+        except HalError as exc:
+            if isinstance(exc, Cancelled) and self.progress.cancelled.is_set():
+                raise
+            error = ErrorRecord.from_exception(exc, event.mask_from)
+            self._give_up(number, event, error, 1, AfterFailure.SKIP)
+            return False
+        return True
 
     def _followers(self, event: ImageEvent) -> list[Numbered]:
         """Take the events from the plan that need nothing but one more frame now."""
@@ -306,7 +333,7 @@ class PlanEngine(RunEngine):
             camera = self._performer.camera(event)
             self.progress.pass_over(camera, frame)
             text = f"{what}, frame {frame} of {camera}, is missing{said}: {error.text}"
-        self.progress.tolerated.append(
+        self.progress.tolerate(
             ErrorRecord(kind=error.kind, text=text, source=error.source)
         )
 

@@ -45,8 +45,8 @@ class CameraProgress:
 class RunProgress:
     """The account of a run while it goes on.
 
-    Runs on: `received`, `stored`, `ended`, `failed`, `cancel`, `recorder_lost` any; the
-    rest the engine.
+    Runs on: `received`, `stored`, `ended`, `failed`, `tolerate`, `analysis_failed`,
+    `cancel`, `recorder_lost` any; the rest the engine.
 
     Guarantees:
         An error is either among those that `close` returns, or refused.
@@ -66,7 +66,10 @@ class RunProgress:
         """And feeds, once they were added."""
         self.add_cameras(planned)
         self.tolerated: list[ErrorRecord] = []
-        """What went wrong and the plan allows."""
+        """What went wrong and ends no run."""
+        self.analyses: set[str] = set()
+        """Who watches the run."""
+        self._failed_analyses: set[str] = set()
         self.cancelled = threading.Event()
         self.recorder_error = ThreadSafeValue[ErrorRecord | None](None)
         """Why the recorder must be asked to go on; the engine takes it."""
@@ -124,6 +127,21 @@ class RunProgress:
             self._told(camera).errors.append(error)
         self.news.set()
         return True
+
+    def tolerate(self, error: ErrorRecord) -> bool:
+        """Note what went wrong without ending the run; as `failed` otherwise."""
+        with self._lock:
+            if self._is_closed:
+                return False
+            self.tolerated.append(error)
+        return True
+
+    def analysis_failed(self, name: str, error: ErrorRecord) -> bool:
+        """Note that the run goes on without an analysis; its first error counts."""
+        with self._lock:
+            is_known = name in self._failed_analyses
+            self._failed_analyses.add(name)
+        return is_known or self.tolerate(error)
 
     def close(self) -> tuple[ErrorRecord, ...]:
         """Return all errors noted; later ones are refused."""

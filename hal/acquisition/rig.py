@@ -9,9 +9,14 @@ import msgspec
 
 from hal.acquisition.approach import Change
 from hal.acquisition.event_row import EventRow
-from hal.acquisition.plans import CameraRegion, ChannelName, Plan
+from hal.acquisition.plans import (
+    CameraRegion,
+    ChannelName,
+    Plan,
+    StimulationEvent,
+)
 from hal.base import ErrorRecord
-from hal.frames import LedgerCounts
+from hal.frames import LedgerCounts, PackedMask
 
 
 class Armed(msgspec.Struct, frozen=True):
@@ -51,6 +56,16 @@ class Rig(Protocol):
             frames: Of the camera, or of the camera a feed is made of; None for no end.
             on_request: Whether the camera exposes only for `PlanRig.take`.
         """
+
+    def begin_analyses(self) -> Mapping[str, ErrorRecord | None]:
+        """Have those who watch the armed cameras begin; return why some cannot.
+
+        Raises:
+            HalError: The plan needs one of them.
+        """
+
+    def end_analyses(self) -> tuple[ErrorRecord, ...]:
+        """Have them look at all frames that came, and end; return what failed."""
 
     def open_recording(self) -> tuple[str, ...]:
         """Create the files; return their paths."""
@@ -122,6 +137,19 @@ class PlanRig(Rig, Protocol):
 
     def focus(self, device: str, tries: int, motor_offset_um: float | None) -> float:
         """Find the focus; return its z."""
+
+    def mask(self, number: int, event: StimulationEvent) -> PackedMask:
+        """Return where an analysis wants light, after all frames so far.
+
+        Raises:
+            HalError: It does not say, or not in time.
+        """
+
+    def project(self, projector: str, mask: PackedMask, duration_s: float) -> None:
+        """Let light through where the mask says, for that long; then all is dark."""
+
+    def catch_up(self) -> tuple[ErrorRecord, ...]:
+        """Return when all analyses have seen all frames so far; or what failed."""
 
     def note(self, rows: tuple[EventRow, ...]) -> None:
         """Have the recorder keep what became of events; does not wait."""

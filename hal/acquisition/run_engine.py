@@ -108,6 +108,11 @@ class RunEngine(ABC):
                 if name in made_of:
                     self.progress.add_feed(name, made_of[name], armed.frames)
                 self._check_late(give_up_s, timeout_s)
+            undo.append(self._rig.end_analyses)
+            for name, problem in self._rig.begin_analyses().items():
+                self.progress.analyses.add(name)
+                if problem is not None:
+                    self.progress.analysis_failed(name, problem)
             self._step("opening files")
             files = self._rig.open_recording()
             undo.append(partial(self._rig.finish_recording, RunState.ERROR, 0.0))
@@ -287,6 +292,7 @@ class RunEngine(ABC):
         for camera in self._exposures_s:
             self._contained(partial(self._rig.stop, camera), problems)
         problems += self._contained(self._restore, problems) or ()
+        self._end_analyses(problems)
         counts = self.progress.counts()
         self._announce("verifying", problems)
         state = self._outcome(failure or _first(problems), counts)
@@ -317,6 +323,14 @@ class RunEngine(ABC):
             wait_remaining_s=None,
         )
         self._contained(self._tell, [])
+
+    def _end_analyses(self, problems: list[ErrorRecord]) -> None:
+        """Have all frames looked at; what goes wrong in that fails no run."""
+        self._announce("analysing", problems)
+        failed: list[ErrorRecord] = []
+        failed += self._contained(self._rig.end_analyses, failed) or ()
+        for problem in failed:
+            self.progress.analysis_failed(problem.source, problem)
 
     def _outcome(
         self, failure: ErrorRecord | None, counts: dict[str, LedgerCounts]

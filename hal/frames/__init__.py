@@ -5,6 +5,7 @@ from hal.frames.batches import IndexBatches
 from hal.frames.frame import Frame, FrameInfo, Pixels
 from hal.frames.layout import FilmLayout
 from hal.frames.ledger import MOST_LISTED, FrameLedger, LedgerCounts
+from hal.frames.mask import PackedMask
 from hal.frames.readers import LatestReader, LosslessReader, Newest
 from hal.frames.ring import Admission, FrameRing, Lag, ReaderState
 from hal.frames.rings import KEEP_S, FrameRings, OwnRings
@@ -27,6 +28,7 @@ __all__ = [
     "LosslessReader",
     "Newest",
     "OwnRings",
+    "PackedMask",
     "Pixels",
     "Place",
     "ReaderState",

@@ -13,6 +13,17 @@ from hal.messages.ability import (
     WheelAbility,
     ZAbility,
 )
+from hal.messages.analysis import (
+    AnalysisBegun,
+    AnalysisEnded,
+    AnalysisFailed,
+    BeginAnalysis,
+    CatchUpAnalysis,
+    EndAnalysis,
+    FocusScore,
+    GetFocusScore,
+    GetMask,
+)
 from hal.messages.camera import (
     ArmCamera,
     CallOffFrames,
@@ -47,6 +58,7 @@ from hal.messages.light import (
     ShutterChanged,
 )
 from hal.messages.live import LiveChanged, StartLive, StopLive
+from hal.messages.projector import MaskProjected, ProjectMask
 from hal.messages.recording import (
     FinishRecording,
     FramesStored,
@@ -92,13 +104,19 @@ from hal.messages.temperature import (
 )
 
 __all__ = [
+    "AnalysisBegun",
+    "AnalysisEnded",
+    "AnalysisFailed",
     "ArmCamera",
+    "BeginAnalysis",
     "CallOffFrames",
     "CameraArmed",
     "CameraFinished",
     "CancelRun",
+    "CatchUpAnalysis",
     "ChannelDescription",
     "CompanionsWritten",
+    "EndAnalysis",
     "ExtendRun",
     "FeedDescription",
     "FilterWheelMoved",
@@ -107,6 +125,7 @@ __all__ = [
     "FocusFound",
     "FocusMeasured",
     "FocusReading",
+    "FocusScore",
     "FramesReceived",
     "FramesStored",
     "FramesTaken",
@@ -114,8 +133,10 @@ __all__ = [
     "GetChannel",
     "GetFeed",
     "GetFocus",
+    "GetFocusScore",
     "GetLight",
     "GetLightAbility",
+    "GetMask",
     "GetRunPlan",
     "GetRunStatus",
     "GetShutterAbility",
@@ -132,6 +153,7 @@ __all__ = [
     "LightChanged",
     "LightState",
     "LiveChanged",
+    "MaskProjected",
     "MoveFilterWheel",
     "MoveStage",
     "MoveStageBy",
@@ -139,6 +161,7 @@ __all__ = [
     "MoveZBy",
     "OpenRecording",
     "PauseRun",
+    "ProjectMask",
     "RecordEvents",
     "RecordingFailed",
     "RecordingFinished",

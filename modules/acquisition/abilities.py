@@ -49,6 +49,8 @@ class RigAbilities:
 
     focus_devices: tuple[str, ...] = ()
     """Modules that focus by themselves."""
+    analyses: tuple[str, ...] = ()
+    projectors: tuple[str, ...] = ()
 
     @cached_property
     def channels(self) -> Mapping[ChannelName, ChannelAbility]:

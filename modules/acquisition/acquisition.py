@@ -39,6 +39,7 @@ from hal.kernel import (
     handles,
 )
 from hal.messages import (
+    AnalysisFailed,
     CameraFinished,
     CancelRun,
     ExtendRun,
@@ -245,12 +246,25 @@ class AcquisitionModule(Module):
         progress = self._progress(msg.run_id, msg.camera)
         return progress is not None and progress.failed(msg.camera, msg.error)
 
+    @handles(AnalysisFailed)
+    def on_analysis_failed(self, msg: AnalysisFailed) -> bool:
+        """Pass the news to the engine; answers whether its run tells of the error."""
+        engine = self._going_on(msg.run_id)
+        return engine is not None and engine.progress.analysis_failed(
+            msg.analysis, msg.error
+        )
+
     @handles(ModuleStateChanged)
     def on_module_state(self, msg: ModuleStateChanged) -> None:
         """End the run if a module it needs cannot go on."""
         if self._engine is None or ModuleState(msg.state) not in _USELESS:
             return
         progress = self._engine.progress
+        if msg.module in progress.analyses:
+            why = StateError(f"{msg.module} is {msg.state}: {msg.reason}")
+            error = ErrorRecord.from_exception(why, msg.module)
+            progress.analysis_failed(msg.module, error)
+            return
         if any(camera.errors for camera in progress.cameras.values()):
             return  # it ends already, and this may be the same story
         why = StateError(f"{msg.module} is {msg.state}: {msg.reason}")

@@ -92,6 +92,8 @@ def gather_abilities(
         free_bytes=_free_bytes(Path(request.directory)),
         copies=len(set(request.formats)),
         focus_devices=module.context.names_of_role("autofocus"),
+        analyses=module.context.names_of_role("analysis"),
+        projectors=module.context.names_of_role("projector"),
     )
 
 

@@ -10,9 +10,13 @@ from hal.acquisition import Armed, FinishedFilm, Plan, layout_of
 from hal.base import ErrorRecord, HalError, ModuleDead, StateError, get_logger
 from hal.kernel import Delivery, DescribeParameters, Module, ParameterList, Request
 from hal.messages import (
+    AnalysisBegun,
+    AnalysisEnded,
     ArmCamera,
+    BeginAnalysis,
     CameraArmed,
     CompanionsWritten,
+    EndAnalysis,
     FeedDescription,
     FinishRecording,
     GetFeed,
@@ -31,6 +35,8 @@ from modules.acquisition.saved_feeds import saved_feeds
 
 _SLICE_S: Final = 0.02
 """So soon it is noticed that a run is to end, or to pause."""
+_DRAIN_S: Final = 60.0
+"""So long analyses may go on when the cameras have ended."""
 _RESUMES: Final = 3
 """So many successors of the recorder are asked to go on with a film."""
 
@@ -54,6 +60,9 @@ class Microscope:
         self._opened_by: OpenRecording | None = None
         self._base = ""
         self._feeds: dict[str, FeedDescription] = {}
+        self._analyses: tuple[str, ...] = ()
+        """Those that watch the run."""
+        self._analysis_files: tuple[str, ...] = ()
 
     def feeds(self, cameras: tuple[str, ...]) -> dict[str, str]:
         """Return the feeds that are saved with these cameras, each with its camera."""
@@ -71,6 +80,38 @@ class Microscope:
         armed = self._ask(request, camera, CameraArmed)
         self._armed[camera] = armed
         return Armed(armed.exposure_s, armed.frames)
+
+    def begin_analyses(self) -> dict[str, ErrorRecord | None]:
+        """Have those who watch the armed cameras begin; return why some cannot."""
+        found: dict[str, ErrorRecord | None] = {}
+        request = BeginAnalysis(
+            self.run_id, tuple(self._armed.values()), self._request.plan
+        )
+        for name in self._module.context.names_of_role("analysis"):
+            try:
+                if self._ask(request, name, AnalysisBegun).takes_part:
+                    found[name] = None
+                    self._analyses += (name,)
+            except HalError as exc:
+                found[name] = ErrorRecord.from_exception(exc, name)
+        return found
+
+    def end_analyses(self) -> tuple[ErrorRecord, ...]:
+        """Have them look at all frames that came, and end; return what failed."""
+        stem = str(Path(self._request.directory) / self._base) if self._base else ""
+        request = EndAnalysis(self.run_id, _DRAIN_S, stem)
+        names, self._analyses = self._analyses, ()
+        deliveries = [(name, self._post(request, name)) for name in names]
+        failed: tuple[ErrorRecord, ...] = ()
+        for name, delivery in deliveries:
+            self._await(delivery)
+            try:
+                ended = delivery.result()
+                if isinstance(ended, AnalysisEnded):
+                    self._analysis_files += ended.files
+            except HalError as exc:
+                failed += (ErrorRecord.from_exception(exc, name),)
+        return failed
 
     def open_recording(self) -> tuple[str, ...]:
         """Create the files; return their paths."""
@@ -129,8 +170,8 @@ class Microscope:
         except (ModuleDead, StateError):  # the recorder is another one now
             self.resume_recording()
             done = self._ask(finish, None, RecordingFinished)
-        files, problems = done.files, done.problems
-        if files:
+        files, problems = self._analysis_files + done.files, done.problems
+        if done.files:
             companions, failures = self._companions()
             files, problems = companions + files, problems + failures
         return FinishedFilm(files, done.frames, problems)

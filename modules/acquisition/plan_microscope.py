@@ -12,24 +12,37 @@ from hal.acquisition import (
     EventRow,
     Plan,
     Reached,
+    StimulationEvent,
     Taken,
+    stimulation_partners,
 )
 from hal.base import ErrorRecord, HalError, PlanError, Value, did_you_mean, one_of
-from hal.kernel import Delivery, DescribeParameters, Module, ParameterList, Request
+from hal.frames import PackedMask
+from hal.kernel import (
+    Delivery,
+    DescribeParameters,
+    MakeSafe,
+    Module,
+    ParameterList,
+    Request,
+)
 from hal.messages import (
     CallOffFrames,
+    CatchUpAnalysis,
     ChannelDescription,
     FindFocus,
     FocusFound,
     FramesTaken,
     GetChannel,
     GetLight,
+    GetMask,
     GetWheelAbility,
     HaltMotion,
     LightState,
     MoveFilterWheel,
     MoveStage,
     MoveZ,
+    ProjectMask,
     SetLight,
     SetParameters,
     SetShutter,
@@ -44,6 +57,9 @@ from modules.acquisition.microscope import Microscope
 
 _REST_S: Final = 10.0
 """So long each device may take to come to rest at the end."""
+
+_PROJECT_S: Final = 30.0
+"""So long a projector may take besides."""
 
 Order = tuple[Request, str | None]
 R = TypeVar("R")
@@ -68,9 +84,11 @@ class PlanMicroscope(Microscope):
         self._before: dict[str, Callable[[], Request]] = {}
         self._values_before: dict[str, dict[str, Value]] = {}
         self._table = EventTable(run_id, module)
+        self._needed: frozenset[str] = frozenset()
 
     def remember(self, plan: Plan) -> None:
         """Find the channels there are."""
+        self._needed = stimulation_partners(plan).analyses
         for name in self._module.context.names_of_role("channel"):
             channel = self._ask(GetChannel(), name, ChannelDescription)
             self._channels[channel.name] = channel
@@ -161,6 +179,40 @@ class PlanMicroscope(Microscope):
     def finish_recording(self, state: str, drain_s: float) -> Any:
         self._table.settle(self.beat)
         return super().finish_recording(state, drain_s)
+
+    def begin_analyses(self) -> dict[str, ErrorRecord | None]:
+        """Have those who watch the armed cameras begin; return why some cannot.
+
+        Raises:
+            HalError: The plan needs one that cannot, or that watches something else.
+        """
+        found = super().begin_analyses()
+        for name in sorted(self._needed):
+            if name not in found:
+                raise PlanError(
+                    f"analysis '{name}' watches none of the cameras of this plan"
+                )
+            if (problem := found[name]) is not None:
+                raise problem.to_exception()
+        return found
+
+    def catch_up(self) -> tuple[ErrorRecord, ...]:
+        """Return when all analyses have seen all frames so far."""
+        request = CatchUpAnalysis(self.run_id)
+        return self._each([(request, name) for name in self._analyses])
+
+    def mask(self, number: int, event: StimulationEvent) -> PackedMask:
+        """Return where an analysis wants light, after all frames so far."""
+        request = GetMask(self.run_id, number, event)
+        return self._ask(request, event.mask_from, PackedMask, event.deadline_s)
+
+    def project(self, projector: str, mask: PackedMask, duration_s: float) -> None:
+        """Let light through where the mask says, for that long; then all is dark."""
+        self._lit[projector] = MakeSafe()
+        # The projector knows best how long that may take.
+        deadline_s = duration_s + _PROJECT_S
+        self._send(ProjectMask(mask, duration_s), projector, deadline_s)
+        del self._lit[projector]
 
     def rest(self) -> tuple[ErrorRecord, ...]:
         """Put out all light of the plan and stop what moves; return what failed."""

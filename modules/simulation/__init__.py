@@ -6,6 +6,7 @@ from modules.simulation.focus_quadrant import SimFocusQuadrant
 from modules.simulation.focus_spots import SimFocusSpots
 from modules.simulation.led import SimLed
 from modules.simulation.light_source import SimLightSource
+from modules.simulation.projector import SimProjector
 from modules.simulation.shutter import SimShutter
 from modules.simulation.temperature_controller import SimTemperatureController
 from modules.simulation.temperature_sensor import SimTemperatureSensor
@@ -19,6 +20,7 @@ __all__ = [
     "SimFocusSpots",
     "SimLed",
     "SimLightSource",
+    "SimProjector",
     "SimShutter",
     "SimTemperatureController",
     "SimTemperatureSensor",

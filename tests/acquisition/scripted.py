@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from hal.acquisition import Armed, FilmEngine, FilmPlan, FinishedFilm, RunStatus
+from hal.base import ErrorRecord
 from hal.frames import FrameLedger, LedgerCounts
 from hal.testing import FakeClock
 
@@ -34,6 +35,8 @@ class ScriptedRig:
         self.final_state = ""
         self.made_of: dict[str, str] = {}
         """The feeds that are saved, each with its camera."""
+        self.analyses: dict[str, ErrorRecord | None] = {}
+        self.not_ended: tuple[ErrorRecord, ...] = ()
         self.planned: dict[str, int] = {}
         """Frames of those that have another number of them."""
 
@@ -43,6 +46,14 @@ class ScriptedRig:
     def arm(self, camera: str, frames: int | None, *, on_request: bool) -> Armed:
         self._do(f"arm {camera}")
         return Armed(0.01, self.planned.get(camera, frames))
+
+    def begin_analyses(self) -> Mapping[str, ErrorRecord | None]:
+        self._act("begin analyses")
+        return self.analyses
+
+    def end_analyses(self) -> tuple[ErrorRecord, ...]:
+        self._act("end analyses")
+        return self.not_ended
 
     def open_recording(self) -> tuple[str, ...]:
         self._do("open")
@@ -61,6 +72,9 @@ class ScriptedRig:
 
     def _do(self, call: str) -> None:
         self.calls.append(call)
+        self._act(call)
+
+    def _act(self, call: str) -> None:
         self.acts.get(call, lambda: None)()
 
 

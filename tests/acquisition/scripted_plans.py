@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from hal.acquisition import (
     AnyEvent,
     Armed,
@@ -18,11 +20,13 @@ from hal.acquisition import (
     PlanEngine,
     Reached,
     RunStatus,
+    StimulationEvent,
     Studied,
     Taken,
 )
 from hal.acquisition.plans import explicit
 from hal.base import ErrorRecord
+from hal.frames import PackedMask
 from hal.testing import FakeClock
 
 RUN_ID = "run1"
@@ -72,6 +76,9 @@ class PlanBench:
         self.restored: tuple[ErrorRecord, ...] = ()
         self.rested: tuple[ErrorRecord, ...] = ()
         self.call_offs: list[str] = []
+        self.analyses: dict[str, ErrorRecord | None] = {}
+        self.not_caught_up: tuple[ErrorRecord, ...] = ()
+        self.masks = [[0, 1, 1], [0, 0, 0]]
         self._first_plan = plan or explicit(events)
         self._cameras = cameras
         self._deadline_s = deadline_s
@@ -133,6 +140,26 @@ class PlanBench:
         assert on_request
         self._do(f"arm {camera} {frames}")
         return Armed(EXPOSURE_S, frames)
+
+    def begin_analyses(self) -> Mapping[str, ErrorRecord | None]:
+        self._act("begin analyses")
+        return self.analyses
+
+    def end_analyses(self) -> tuple[ErrorRecord, ...]:
+        self._act("end analyses")
+        return ()
+
+    def catch_up(self) -> tuple[ErrorRecord, ...]:
+        self._act("catch up")
+        return self.not_caught_up
+
+    def mask(self, number: int, event: StimulationEvent) -> PackedMask:
+        self._do(f"mask {event.mask_from} {number}")
+        return PackedMask.of(np.array(self.masks, np.uint8))
+
+    def project(self, projector: str, mask: PackedMask, duration_s: float) -> None:
+        self._do(f"project {projector} {mask.unpack().sum()} px {duration_s:g}")
+        self.clock.advance(duration_s)
 
     def open_recording(self) -> tuple[str, ...]:
         self._do("open")
@@ -213,6 +240,9 @@ class PlanBench:
     def _do(self, call: str) -> None:
         self.calls.append(call)
         self.times_s.setdefault(call, self.clock.monotonic_s())
+        self._act(call)
+
+    def _act(self, call: str) -> None:
         for begin, act in list(self.acts.items()):
             if call.startswith(begin):
                 act()

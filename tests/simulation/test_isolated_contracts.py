@@ -7,6 +7,7 @@ from tests.simulation import (
     test_filter_wheel,
     test_focus_sensors,
     test_light_source,
+    test_projector,
     test_shutter,
     test_stage_faults,
     test_temperature,
@@ -91,4 +92,8 @@ class TestIsolatedSimTemperatureSensor(
 class TestIsolatedSimTemperatureController(
     Isolated, test_temperature.TestSimTemperatureController
 ):
+    pass
+
+
+class TestIsolatedSimProjector(Isolated, test_projector.TestSimProjector):
     pass

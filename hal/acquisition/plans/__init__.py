@@ -1,5 +1,9 @@
 """Plans: what a run does, as data, and whether it can be done."""
 
+from hal.acquisition.plans._partners import (
+    StimulationPartners,
+    stimulation_partners,
+)
 from hal.acquisition.plans._problems import PlanProblem
 from hal.acquisition.plans.abilities import Abilities, CameraAbility, ChannelAbility
 from hal.acquisition.plans.combine import (
@@ -8,6 +12,7 @@ from hal.acquisition.plans.combine import (
     combine,
     continuation,
     offset_positions,
+    with_stimulation,
 )
 from hal.acquisition.plans.events import (
     AfterFailure,
@@ -21,6 +26,7 @@ from hal.acquisition.plans.events import (
     PlannedEvent,
     SetupEvent,
     StagedEvent,
+    StimulationEvent,
     WaitEvent,
 )
 from hal.acquisition.plans.from_useq import from_useq, to_useq
@@ -34,6 +40,7 @@ from hal.acquisition.plans.preflight import (
     Preflight,
     preflight,
 )
+from hal.acquisition.plans.stimulation import Stimulation
 
 __all__ = [
     "SAME_PLACE_UM",
@@ -57,6 +64,9 @@ __all__ = [
     "Preflight",
     "SetupEvent",
     "StagedEvent",
+    "Stimulation",
+    "StimulationEvent",
+    "StimulationPartners",
     "WaitEvent",
     "append",
     "combine",
@@ -68,6 +78,8 @@ __all__ = [
     "load_plan",
     "offset_positions",
     "preflight",
+    "stimulation_partners",
     "to_useq",
     "wait",
+    "with_stimulation",
 ]

@@ -7,6 +7,7 @@ import math
 from hal.acquisition.plans.events import (
     AnyEvent,
     StagedEvent,
+    StimulationEvent,
     WaitEvent,
 )
 from hal.base import PlanError
@@ -58,3 +59,9 @@ def check_event(number: int, event: object) -> None:
             check_number(f"{where}{name}", getattr(event, name))
         if event.exposure_s is not None:
             check_seconds(f"{where}exposure_s", event.exposure_s, above_zero=True)
+    if isinstance(event, StimulationEvent):
+        check_seconds(f"{where}duration_s", event.duration_s, above_zero=True)
+        check_seconds(f"{where}deadline_s", event.deadline_s, above_zero=True)
+        for name in ("mask_from", "projector"):
+            if not getattr(event, name):
+                raise PlanError(f"{where}{name}='': expected the name of a module")

@@ -14,6 +14,7 @@ from hal.acquisition.plans.events import (
     ChannelName,
     ImageEvent,
     StagedEvent,
+    StimulationEvent,
     WaitEvent,
 )
 from hal.acquisition.plans.parts import AnyPart, FilmPart, SequencePart
@@ -47,6 +48,7 @@ class Estimate:
         self._xy = abilities.xy_um()
         self._z = abilities.z_um()
         self._channel: ChannelName | None = None
+        self._channel_before: ChannelName | None = None
         self._exposure_s: float | None = None
         self._is_lit = False
         # Time that each leg takes, because most plans go the same ways many times.
@@ -119,7 +121,7 @@ class Estimate:
     def _staged(self, event: StagedEvent, repeats: int) -> None:
         start_s = self.now_s
         self._move(event)
-        channel = event.channel
+        channel, self._channel_before = event.channel, self._channel
         if channel is not None and channel != self._channel:
             self.now_s += self._change_s(self._channel, channel)
             self._channel = channel
@@ -128,6 +130,9 @@ class Estimate:
         if isinstance(event, AutofocusEvent):
             focus_s = self._abilities.time_to_focus_s(event.device)
             self.now_s += self._known(focus_s, "focusing")
+            return
+        if isinstance(event, StimulationEvent):
+            self._stimulate(event, repeats)
             return
         if not isinstance(event, ImageEvent):
             return
@@ -151,10 +156,23 @@ class Estimate:
         self.n_images += repeats
         if able is not None:
             self.n_bytes += repeats * able.frame_bytes * self._abilities.copies
+        self._count_light(lit_s * repeats)
+
+    def _stimulate(self, event: StimulationEvent, repeats: int) -> None:
+        channel, event_channel = self._channel_before, self._channel
+        self.now_s += 2 * self._switch_s(event_channel) + event.duration_s
+        self._is_lit = False
+        # As if all of the place were lit: where the mask will be, nobody knows.
+        self._count_light(event.duration_s * repeats)
+        if channel is not None and channel != event_channel:
+            self.now_s += self._change_s(event_channel, channel)
+            self._channel = channel
+
+    def _count_light(self, lit_s: float) -> None:
         if self._channel is not None:
             x, y = self._xy if self._xy is not None else (None, None)
             spot = (self._channel, x, y)
-            self.lit_s[spot] = self.lit_s.get(spot, 0.0) + lit_s * repeats
+            self.lit_s[spot] = self.lit_s.get(spot, 0.0) + lit_s
 
     def _move(self, event: StagedEvent) -> None:
         if event.x_um is not None or event.y_um is not None:

@@ -10,6 +10,7 @@ from hal.acquisition.plans.events import (
     DeviceProperty,
     SetupEvent,
     StagedEvent,
+    StimulationEvent,
 )
 from hal.base import Value, did_you_mean, one_of
 
@@ -53,6 +54,14 @@ class Limits:
         if isinstance(event, AutofocusEvent) and ("af", event.device) not in seen:
             seen.add(("af", event.device))
             self._focus(number, event)
+        if isinstance(event, StimulationEvent):
+            for field, name, known in (
+                ("mask_from", event.mask_from, self._abilities.analyses),
+                ("projector", event.projector, self._abilities.projectors),
+            ):
+                if (field, name) not in seen:
+                    seen.add((field, name))
+                    self._partner(number, event, field, name, known)
 
     def _axis(
         self,
@@ -89,7 +98,8 @@ class Limits:
         abilities, camera = self._abilities, event.camera
         if event.channel is not None:
             camera = self._channel(number, event, event.channel) or camera
-        if isinstance(event, AutofocusEvent | SetupEvent) and not event.camera:
+        takes_none = isinstance(event, AutofocusEvent | SetupEvent | StimulationEvent)
+        if takes_none and not event.camera:
             return
         camera = camera or abilities.camera
         known = abilities.cameras
@@ -191,6 +201,25 @@ class Limits:
                 f"expected one of {one_of(known)}{did_you_mean(event.device, known)}"
             )
         self._add(number, event, "autofocus", event.device, None, words)
+
+    def _partner(
+        self,
+        number: int,
+        event: StimulationEvent,
+        field: str,
+        name: str,
+        known: tuple[str, ...],
+    ) -> None:
+        """See whether there is a module of the right kind, and whether it works."""
+        if name in known:
+            self._works(number, event, field, name)
+            return
+        role = "analysis" if field == "mask_from" else "projector"
+        if known:
+            words = f"expected one of {one_of(known)}{did_you_mean(name, known)}"
+        else:
+            words = f"there is no module of role {role}"
+        self._add(number, event, field, name, None, words)
 
     def _add(
         self,

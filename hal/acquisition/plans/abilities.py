@@ -77,6 +77,14 @@ class Abilities(Protocol):
         """Names of what can focus by itself."""
 
     @property
+    def analyses(self) -> tuple[str, ...]:
+        """Names of what can say where to stimulate."""
+
+    @property
+    def projectors(self) -> tuple[str, ...]:
+        """Names of what can bring light to parts of the sample."""
+
+    @property
     def free_bytes(self) -> int | None:
         """Space where the data go; None if nobody knows."""
 

@@ -8,7 +8,9 @@ from typing import Final, Literal
 import msgspec
 
 from hal.acquisition.plans._checks import check_seconds
+from hal.acquisition.plans._placing import Placement
 from hal.acquisition.plans._position_map import known_positions, numbered
+from hal.acquisition.plans.events import StimulationEvent
 from hal.acquisition.plans.parts import (
     AnyPart,
     EventsPart,
@@ -19,6 +21,7 @@ from hal.acquisition.plans.parts import (
     timepoints,
 )
 from hal.acquisition.plans.plan import Plan, checked
+from hal.acquisition.plans.stimulation import Stimulation, check_stimulation
 from hal.base import PlanError
 
 SAME_PLACE_UM: Final = 0.5
@@ -101,6 +104,32 @@ def offset_positions(plan: Plan, time_per_position_s: float) -> Plan:
             )
         elif not isinstance(part, WaitPart):
             raise PlanError("offset_positions: expected it before plans are merged")
+        parts.append(part)
+    return checked(msgspec.structs.replace(plan, parts=tuple(parts)))
+
+
+def with_stimulation(plan: Plan, stimulation: Stimulation) -> Plan:
+    """Return a plan that stimulates after the images of each place and timepoint.
+
+    The projector stays where the last image was taken, in x, y and z.
+
+    Raises:
+        PlanError: It is no sequence, or images of a place do not come together.
+    """
+    parts = []
+    for part in plan.parts:
+        if isinstance(part, SequencePart):
+            if part.stimulation is not None:
+                raise PlanError("stimulation: there is one already")
+            check_stimulation(stimulation, part.block)
+            part = msgspec.structs.replace(part, stimulation=stimulation)
+            count = sum(
+                repeats * sum(isinstance(event, StimulationEvent) for event in events)
+                for events, repeats in part.stretches(Placement())
+            )
+            part = msgspec.structs.replace(part, events_count=part.events_count + count)
+        elif not isinstance(part, WaitPart):
+            raise PlanError("stimulation: expected a sequence")
         parts.append(part)
     return checked(msgspec.structs.replace(plan, parts=tuple(parts)))
 

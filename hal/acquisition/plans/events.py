@@ -127,6 +127,22 @@ class SetupEvent(StagedEvent, frozen=True, kw_only=True):
     roi: CameraRegion | None = None
 
 
+class StimulationEvent(StagedEvent, frozen=True, kw_only=True):
+    """Let light onto parts of the sample that an analysis has chosen; no image.
+
+    Its channel is the light of the stimulation; afterwards the one before holds again.
+    Without a mask in time nothing is lit, and the run goes on.
+    """
+
+    mask_from: str
+    """Name of the analysis that says where."""
+    projector: str
+    """Name of the projector that brings the light there."""
+    duration_s: Annotated[float, Meta(gt=0)]
+    deadline_s: Annotated[float, Meta(gt=0)] = 2.0
+    """So long the mask is waited for."""
+
+
 class WaitEvent(PlannedEvent, frozen=True, kw_only=True):
     """Let time pass; no image, no index.
 
@@ -137,7 +153,7 @@ class WaitEvent(PlannedEvent, frozen=True, kw_only=True):
     duration_s: Annotated[float, Meta(ge=0)]
 
 
-AnyEvent = ImageEvent | AutofocusEvent | SetupEvent | WaitEvent
+AnyEvent = ImageEvent | AutofocusEvent | SetupEvent | WaitEvent | StimulationEvent
 """Every kind a list of events may hold."""
 
 

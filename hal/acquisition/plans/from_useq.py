@@ -76,6 +76,8 @@ def to_useq(plan: Plan) -> useq.MDASequence:
         raise PlanError("only a plan of one sequence can be told to useq")
     if part.position_numbers or part.time_per_position_s or plan.first_t:
         raise PlanError("useq has no words for positions with times of their own")
+    if part.stimulation is not None:
+        raise PlanError("useq has no words for stimulation by an analysis")
     if not part.useq_json:
         raise PlanError("random points without a random_seed cannot be told to useq")
     read: useq.MDASequence = package.MDASequence.model_validate_json(part.useq_json)

@@ -12,16 +12,20 @@ import msgspec
 from hal.acquisition.plans._checks import check_seconds
 from hal.acquisition.plans._document import Document, Path, read_json, read_yaml
 from hal.acquisition.plans._useq_fields import SequenceReader, with_place
-from hal.acquisition.plans.combine import combine, offset_positions
-from hal.acquisition.plans.events import AfterFailure, FailurePolicy
+from hal.acquisition.plans.combine import combine, offset_positions, with_stimulation
+from hal.acquisition.plans.events import AfterFailure, ChannelName, FailurePolicy
 from hal.acquisition.plans.from_useq import from_useq, useq_package
 from hal.acquisition.plans.phases import phase_of
 from hal.acquisition.plans.plan import Plan, checked, wait
+from hal.acquisition.plans.stimulation import Stimulation
 from hal.base import PlanError, did_you_mean, one_of
 
 _PHASE: Final = ("phase_id", "phase_name")
-_OWN: Final = (*_PHASE, "time_per_position_s")
+_OWN: Final = (*_PHASE, "time_per_position_s", "stimulation")
 """Beside the fields of a sequence."""
+_STIMULUS: Final = (
+    *("analysis", "projector", "channel", "duration_ms", "deadline_s", "after"),
+)
 _OF_ALL: Final = ("on_failure", "deadline_s")
 """At the top of a file."""
 _PYTHON: Final = ("plan", "sequence")
@@ -139,14 +143,61 @@ def _item(document: Document, said: Any, path: Path) -> Plan:
             if phase.name:
                 named["phase_name"] = phase.name
             own["metadata"] = {**metadata, **named}
+    stimulation = None
+    if said.get("stimulation") is not None:
+        stimulation = _stimulation(document, said, (*path, "stimulation"))
     sequence = SequenceReader(document, useq_package()).read(own, path)
     try:
         plan = from_useq(sequence)
         if said.get("time_per_position_s") is not None:
             plan = offset_positions(plan, said["time_per_position_s"])
+        if stimulation is not None:
+            plan = with_stimulation(plan, stimulation)
         return plan
     except PlanError as exc:
         raise with_place(document, path, exc) from exc
+
+
+def _stimulation(document: Document, item: Any, path: Path) -> Stimulation:
+    said = item["stimulation"]
+    if not isinstance(said, dict):
+        raise document.refuse(path, f"expected fields with names: {one_of(_STIMULUS)}")
+    for key in said:
+        if key not in _STIMULUS:
+            raise document.refuse(
+                (*path, key),
+                f"unknown field: expected one of {one_of(_STIMULUS)}"
+                f"{did_you_mean(key, _STIMULUS)}",
+            )
+    for key in ("analysis", "projector", "channel"):
+        value = said.get(key)
+        if not isinstance(value, str) and (key != "channel" or value is not None):
+            raise document.refuse(
+                (*path, key) if key in said else path,
+                f"{key}={value!r}: expected a name",
+            )
+    # Only what may be understood otherwise some day: where else it could come.
+    if said.get("after", "t") != "t":
+        raise document.refuse((*path, "after"), f"{said['after']!r}: expected t")
+    times_s = {}
+    for key, field, scale in (
+        ("duration_ms", "duration_s", 1e-3),
+        ("deadline_s", "deadline_s", 1.0),
+    ):
+        if key in said:
+            try:
+                check_seconds(key, said[key], above_zero=True)
+            except PlanError as exc:
+                raise document.refuse((*path, key), exc.text) from exc
+            times_s[field] = said[key] * scale
+    channel = said.get("channel")
+    group, _, name = (channel or "").rpartition("/")
+    return Stimulation(
+        analysis=said["analysis"],
+        projector=said["projector"],
+        channel=ChannelName(name, group or "Channel") if channel else None,
+        **times_s,
+    )
 
 
 def _with_options(document: Document, plan: Plan, said: dict[str, Any]) -> Plan:

@@ -18,11 +18,13 @@ from hal.acquisition.plans._placing import Placement, placed
 from hal.acquisition.plans._walk import Walk
 from hal.acquisition.plans.events import (
     AnyEvent,
+    AutofocusEvent,
     ImageEvent,
     SetupEvent,
     WaitEvent,
 )
 from hal.acquisition.plans.sequence import Block
+from hal.acquisition.plans.stimulation import Stimulation, stimulated
 from hal.base import Record
 
 
@@ -173,6 +175,7 @@ class SequencePart(Part, frozen=True, kw_only=True):
     restarts_timer: bool = False
     keep_shutter_open_across: tuple[str, ...] = ()
     setup: SetupEvent | None = None
+    stimulation: Stimulation | None = None
     useq_json: str = ""
     """The sequence as useq writes it; empty where useq could not read it back."""
     position_numbers: tuple[int, ...] = ()
@@ -241,17 +244,26 @@ class SequencePart(Part, frozen=True, kw_only=True):
             yield self._placed(walked, at, is_first=first == 0), often
 
     def _placed(
-        self, walked: Iterator[AnyEvent], at: Placement, *, is_first: bool
+        self,
+        walked: Iterator[ImageEvent | AutofocusEvent],
+        at: Placement,
+        *,
+        is_first: bool,
     ) -> Iterator[AnyEvent]:
         if self.keep_shutter_open_across:
             walked = self._with_shutter(walked)
+        events: Iterator[AnyEvent] = walked
+        if self.stimulation is not None:
+            events = stimulated(walked, self.stimulation)
         if self.setup is not None and is_first:
-            walked = _after(self.setup, walked)
+            events = _after(self.setup, events)
         return placed(
-            walked, at, self.phase, self.position_numbers, self.time_per_position_s
+            events, at, self.phase, self.position_numbers, self.time_per_position_s
         )
 
-    def _with_shutter(self, events: Iterator[AnyEvent]) -> Iterator[AnyEvent]:
+    def _with_shutter(
+        self, events: Iterator[ImageEvent | AutofocusEvent]
+    ) -> Iterator[ImageEvent | AutofocusEvent]:
         """Leave the light on where only the axes named change before the next event."""
         event = next(events, None)
         while event is not None:

@@ -143,7 +143,7 @@ ASSUMPTIONS: Final = (
     "an event waits for its time, then moves x and y, moves z, changes the channel, "
     "lets light through, exposes, stops the light and reads out, one after the other",
     "a film overlaps exposure and readout as its camera does",
-    "setting properties takes no time",
+    "setting properties takes no time, nor does waiting for the mask of a stimulation",
     "light falls on the sample during exposures, and in between where the shutter "
     "is kept open",
 )

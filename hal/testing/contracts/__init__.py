@@ -18,6 +18,7 @@ from hal.testing.contracts.filter_wheel import FilterWheelContract
 from hal.testing.contracts.focus_sensor import FocusSensorContract
 from hal.testing.contracts.isolated import Isolated
 from hal.testing.contracts.light_source import LightSourceContract
+from hal.testing.contracts.projector import ProjectorContract
 from hal.testing.contracts.shutter import ShutterContract
 from hal.testing.contracts.stages import XYStageContract, ZStageContract
 from hal.testing.contracts.temperature import (
@@ -32,6 +33,7 @@ __all__ = [
     "FocusSensorContract",
     "Isolated",
     "LightSourceContract",
+    "ProjectorContract",
     "ShutterContract",
     "TemperatureControllerContract",
     "TemperatureSensorContract",

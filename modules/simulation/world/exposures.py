@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hal.base import DeviceError
-from modules.simulation.world import layout
+from modules.simulation.world import layout, masked
 from modules.simulation.world.device_state import DeviceState
 from modules.simulation.world.file_lock import locked
 from modules.simulation.world.illumination import dose_rates, pass_bands
@@ -100,6 +100,7 @@ class Exposures:
             spot = self._spot(float(new["x_um"][0]), float(new["y_um"][0]))
             last = self._file.exposure(number - 1)
             stays = last is not None and int(last["spot"][0]) == spot
+            stays = stays and masked.last_after(self._file) < number - 1
             new["since"] = last["since"] if last is not None and stays else number
             new["spot"], new["dose"] = spot, self._file.spots["dose"][spot]
             self._note(number, new)
@@ -155,6 +156,7 @@ class Exposures:
                 if record is None:
                     raise DeviceError(f"exposure {undone} cannot be undone any more")
                 self._file.spots["dose"][int(record["spot"][0])] = record["dose"][0]
+            masked.rewind(self._file, number)
             self._file.journal["number"][0] = min(count, number - 1)
             for undone in range(number, count + 1):
                 self._file.journal["number"][layout.place_of(undone)] = 0

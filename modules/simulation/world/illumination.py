@@ -6,11 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from modules.simulation.world import layout
+from modules.simulation.world.device_state import DeviceState
 from modules.simulation.world.dyes import DYES, HAZE
 from modules.simulation.world.kinds import (
     EVERYTHING_NM,
     FILTER_WHEEL,
     LIGHT_SOURCE,
+    PROJECTOR,
     SHUTTER,
 )
 from modules.simulation.world.world import World
@@ -28,8 +30,20 @@ LAMP: dict[str, float] = {
 
 def dose_rates(world: World) -> Doses:
     """Return what each dye's dose grows by per second under the light of now."""
+    behind = {name for each in world.of_kind(PROJECTOR) for name in each.note}
+    sources = [s for s in world.of_kind(LIGHT_SOURCE) if s.name not in behind]
+    return _rates(world, _shining(world, sources) if sources else [LAMP])
+
+
+def projected_rates(world: World, projector: DeviceState) -> Doses:
+    """Return the same where `projector` lets the light through that is behind it."""
+    behind = [s for s in world.of_kind(LIGHT_SOURCE) if s.name in projector.note]
+    return _rates(world, _shining(world, behind))
+
+
+def _rates(world: World, lights: list[dict[str, float]]) -> Doses:
     rates = np.zeros(layout.DYES)
-    for light in _lights(world):
+    for light in lights:
         for number, dye in enumerate(DYES):
             absorbed_mw = light["power_mw"] * dye.absorbed(
                 light["wavelength_nm"], light["bandwidth_nm"]
@@ -65,10 +79,8 @@ def band_of(
     return low, high
 
 
-def _lights(world: World) -> list[dict[str, float]]:
-    sources = world.of_kind(LIGHT_SOURCE)
-    if not sources:
-        return [LAMP]
+def _shining(world: World, sources: list[DeviceState]) -> list[dict[str, float]]:
+    """Return those of these that are on, and behind no shutter that is closed."""
     closed = [s for s in world.of_kind(SHUTTER) if not s["is_open"]]
     if any(not shutter.note for shutter in closed):
         return []

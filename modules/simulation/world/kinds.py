@@ -12,6 +12,7 @@ FILTER_WHEEL: Final = "filter_wheel"
 FOCUS_SENSOR: Final = "focus_sensor"
 TEMPERATURE: Final = "temperature"
 CAMERA: Final = "camera"
+PROJECTOR: Final = "projector"
 
 EVERYTHING_NM: Final = 1e6
 """A pass band from 0 to this lets all light through."""
@@ -43,5 +44,6 @@ FIELDS: Final[dict[str, dict[str, float]]] = {
     FOCUS_SENSOR: {"offset_um": 0.0, "quality": 0.0, "readings": 0.0},
     TEMPERATURE: {"temperature_c": 22.0, "readings": 0.0},
     CAMERA: {"films": 0.0},
+    PROJECTOR: {"is_dark": 1.0},
 }
 """Numbers of each kind of device, with the value a new device has."""

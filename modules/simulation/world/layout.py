@@ -6,6 +6,10 @@ A state file is what all drivers of one world share, whatever process they run i
     devices   64 x 512        one slot per device, written by that device alone
     journal   4,097 x 512     the count of exposures, then the last 4,096 of them
     spots     16,384 x 128    how much light each part of the sample has had
+    masked    n x 8,704       light that a projector has let onto parts of a field
+
+The last one grows, and is not mapped; all others have their size from the beginning.
+The count of exposures has that of the masked ones with it, as `since`.
 
 All numbers are little-endian. Every block of the file is written when it is made:
 writing to a hole through a mapping on a full disk would kill the process.
@@ -31,6 +35,10 @@ JOURNAL: Final = 4096
 """Exposures a following camera may lag behind."""
 SPOTS: Final = 16_384
 """Parts of the sample that can be illuminated in the life of one state file."""
+MASK_PX: Final = 256
+"""The most rows and columns a projector has."""
+MASKED: Final = 100_000
+"""The most masked exposures in the life of one state file."""
 NAME_BYTES: Final = 64
 NOTE_BYTES: Final = 160
 
@@ -75,6 +83,23 @@ SPOT: Final = np.dtype(
         ("spare", "<f8", (6,)),
     ]
 )
+MASKED_EXPOSURE: Final = np.dtype(
+    [
+        ("number", "<i8"),
+        # The last exposure of a camera before it.
+        ("after", "<i8"),
+        ("rows", "<i8"),
+        ("columns", "<i8"),
+        # Its middle in the sample, drift included, and the size of its pixels.
+        ("x_um", "<f8"),
+        ("y_um", "<f8"),
+        ("pixel_um", "<f8"),
+        ("gain", "<f8", (DYES,)),
+        ("spare", "<f8", (49,)),
+        ("mask", "u1", (MASK_PX * MASK_PX // 8,)),
+    ]
+)
+assert MASKED_EXPOSURE.itemsize == 8704
 assert DEVICE.itemsize == EXPOSURE.itemsize == 512
 assert SPOT.itemsize == 128
 
@@ -82,7 +107,7 @@ DEVICES_AT: Final = HEADER_BYTES
 JOURNAL_AT: Final = DEVICES_AT + DEVICES * DEVICE.itemsize
 SPOTS_AT: Final = JOURNAL_AT + (JOURNAL + 1) * EXPOSURE.itemsize
 SIZE: Final = SPOTS_AT + SPOTS * SPOT.itemsize
-"""Bytes of a state file."""
+"""Bytes of a state file before any masked exposure."""
 
 
 def place_of(number: int) -> int:

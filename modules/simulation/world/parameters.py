@@ -18,9 +18,9 @@ class SimWorld(SimulatedWorld):
     seed = Int(1, low=0, high=2**63 - 1, help="What all its chance comes from.")
     sample = Choice(
         "cells",
-        choices=("cells", "molecules", "beads", "empty"),
+        choices=("cells", "molecules", "beads", "spots", "empty"),
         help="What is on the coverslip: stained cells, blinking molecules on lines and "
-        "in clusters, bright beads in one plane, or nothing.",
+        "in clusters, bright beads in one plane, spots there that bleach, or nothing.",
     )
     numerical_aperture = Float(1.4, low=0.05, high=1.7, help="Of the objective.")
     immersion_index = Float(

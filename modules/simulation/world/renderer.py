@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from modules.simulation.world import masked
 from modules.simulation.world.dyes import DYES, emission
 from modules.simulation.world.exposures import Exposure, Exposures
 from modules.simulation.world.illumination import band_of
@@ -79,14 +80,16 @@ class Renderer:
         key = (view, at_um, exposure.spot, exposure.since)
         if self._scene is None or self._scene[0] != key:
             spreads = self._spreads_for(view.pixel_um)
+            emitters = self._sample.within(*self._rectangle(view, at_um, spreads))
             self._scene = (
                 key,
                 Scene(
                     self._world,
                     view,
                     at_um,
-                    self._sample.within(*self._rectangle(view, at_um, spreads)),
+                    emitters,
                     self._exposures.other_doses(exposure),
+                    masked.doses(self._world.file, exposure.number, emitters),
                     spreads,
                 ),
             )

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modules.simulation.world import cells, molecules
-from modules.simulation.world.dyes import BEADS, DYES
+from modules.simulation.world.dyes import BEADS, DYES, PUNCTA
 from modules.simulation.world.world import World
 
 Floats = npt.NDArray[np.float64]
@@ -26,6 +26,7 @@ OVERHANG_UM: Final = 10.0
 """How far emitters may lie outside their tile."""
 _BEADS_ALONG: Final = 5
 _BEAD_MOLECULES: Final = 40.0
+_SPOT_MOLECULES: Final = (60.0, 180.0)
 _IDS_PER_TILE: Final = 2**20
 
 
@@ -113,6 +114,8 @@ class Sample:
             points = molecules.lines_and_clusters(chance, TILE_UM)
         elif kind == "beads":
             points = _beads(chance)
+        elif kind == "spots":
+            points = _spots(chance)
         else:
             points = np.zeros((0, 5))
         # Tiles far away would share numbers after 2^21 of them, which is 100 m.
@@ -148,6 +151,14 @@ def _beads(chance: np.random.Generator) -> Floats:
         ],
         axis=1,
     )
+
+
+def _spots(chance: np.random.Generator) -> Floats:
+    """Return the same of a dye that bleaches, some brighter than others."""
+    points = _beads(chance)
+    points[:, 3] = PUNCTA
+    points[:, 4] = chance.uniform(*_SPOT_MOLECULES, len(points))
+    return points
 
 
 def _joined(tiles: list[Emitters]) -> Emitters:

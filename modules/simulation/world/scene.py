@@ -42,6 +42,7 @@ class Scene:
         at_um: tuple[float, float, float],
         emitters: Emitters,
         others: tuple[Floats, Floats],
+        projected: Floats,
         spreads: list[PointSpread],
     ) -> None:
         """Prepare the images.
@@ -52,11 +53,13 @@ class Scene:
             at_um: Where optical axis and focus are in the sample: x, y, z.
             emitters: All that may be seen.
             others: Centres of fields illuminated before, and the doses there.
+            projected: Dose of each emitter from projectors.
             spreads: The image of a point, for each dye.
         """
         self.emitters = emitters
-        self.before = doses_before(emitters, others, world.settings.field_um)
-        """Dose of each emitter from other positions of the stage."""
+        elsewhere = doses_before(emitters, others, world.settings.field_um)
+        self.before = elsewhere + projected
+        """Dose of each emitter from other positions of the stage, and projectors."""
         x_um, y_um, z_um = at_um
         self.points = Points(
             (emitters.x_um - x_um - view.left_um) / view.pixel_um,

@@ -52,6 +52,8 @@ class Scope:
         }
     )
     focus_devices: tuple[str, ...] = ("lock",)
+    analyses: tuple[str, ...] = ()
+    projectors: tuple[str, ...] = ()
     free_bytes: int | None = 10**9
     copies: int = 1
     has_stage: bool = True

@@ -1,0 +1,1 @@
+"""Analyses: modules that look at frames during a run, and say where to stimulate."""

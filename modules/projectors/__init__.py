@@ -1,0 +1,1 @@
+"""Projectors: modules that light parts of the sample."""
