@@ -7,7 +7,7 @@ import faulthandler
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -40,6 +40,9 @@ from hal.kernel import Module, RestartPolicy, Safeguards, Strategy, System
 from hal.messages import RunAccepted
 from hal.worlds import Worlds
 
+if TYPE_CHECKING:
+    from hal.testing import chaos
+
 IMPLICIT: Final = {
     "settings": "settings.settings",
     "recorder": "recorder.recorder",
@@ -57,6 +60,8 @@ class Plan(msgspec.Struct, frozen=True):
     spec: HalSpec
     modules: tuple[BuiltModule, ...]
     worlds: tuple[BuiltWorld, ...] = ()
+    chaos: chaos.ChaosPlan | None = None
+    """What is to go wrong on purpose."""
 
     @property
     def is_simulated(self) -> bool:
@@ -70,8 +75,16 @@ def plan(
     overrides: Iterable[str] = (),
     settings: str | Path | None = None,
     simulation: bool = False,
+    chaos: str | Path | None = None,
 ) -> Plan:
     """Read a configuration, add the modules every HAL has, and check it all.
+
+    Args:
+        config: The file.
+        overrides: Texts of `--set`.
+        settings: A file of settings.
+        simulation: Replace each driver by its simulation.
+        chaos: A file of faults to cause; None for those the configuration names.
 
     Raises:
         BadInput: Something the user can correct, with its place.
@@ -80,7 +93,8 @@ def plan(
     spec = load(config)
     spec = msgspec.structs.replace(spec, modules=spec.modules + _implicit(spec))
     modules = resolve(spec, overrides, settings, simulation)
-    return Plan(spec, modules, resolve_worlds(spec))
+    faults = _faults(spec, modules, chaos)
+    return Plan(spec, modules, resolve_worlds(spec), faults)
 
 
 class Application:
@@ -112,8 +126,12 @@ class Application:
             StartError: The usual folder cannot be used, or a module or world cannot be
                 made.
         """
-        self.plan = plan
         self.log_folder = log_folder or plan.spec.directory / "logs"
+        self.rehearsal: chaos.Rehearsal | None = None
+        """Where faults are caused on purpose; None where none are."""
+        if plan.chaos is not None:
+            plan = self._rehearsed(plan, plan.chaos)
+        self.plan = plan
         try:
             self.system = System(log_folder=self.log_folder, safeguards=safeguards)
         except OSError as exc:
@@ -133,6 +151,7 @@ class Application:
         hosts = Hosts(self.system, rings=rings, log_folder=self.log_folder)
         self.system.provide(hosts)
         try:
+            self._begin_rehearsal()
             self._worlds = Worlds(plan.worlds, self.log_folder)
             for module in plan.modules:
                 self._add(module, self._worlds)
@@ -185,6 +204,28 @@ class Application:
         refusal.source = problem.source
         return refusal
 
+    def _rehearsed(self, plan: Plan, faults: chaos.ChaosPlan) -> Plan:
+        """Return the same with drivers that misbehave."""
+        from hal.testing import chaos
+
+        self.rehearsal = chaos.Rehearsal(faults, plan.modules, self.log_folder)
+        return msgspec.structs.replace(
+            plan,
+            spec=self.rehearsal.with_module(plan.spec),
+            modules=self.rehearsal.modules,
+        )
+
+    def _begin_rehearsal(self) -> None:
+        if self.rehearsal is None:
+            return
+        from hal.testing import chaos
+
+        self.system.provide(self.rehearsal, chaos.Orders)
+        try:
+            self.rehearsal.begin()
+        except OSError as exc:
+            raise StartError(f"{self.rehearsal.folder} cannot be made: {exc}") from exc
+
     def _add(self, module: BuiltModule, worlds: Worlds) -> None:
         spec = module.spec
         module_class = module.module_class
@@ -223,6 +264,24 @@ def enable_faulthandler() -> None:
     """Have Python print all stacks when the process crashes in C; needs a stderr."""
     with contextlib.suppress(AttributeError, ValueError, OSError, RuntimeError):
         faulthandler.enable()
+
+
+def _faults(
+    spec: HalSpec, modules: tuple[BuiltModule, ...], file: str | Path | None
+) -> chaos.ChaosPlan | None:
+    """Return what is to go wrong on purpose; a file counts before the configuration."""
+    if file is None and spec.chaos is None:
+        return None
+    # Imported when needed: it brings all that tests are made of.
+    from hal.testing import chaos
+
+    if file is not None:
+        wanted = chaos.read_chaos(file)
+    else:
+        assert spec.chaos is not None
+        wanted = chaos.chaos_of(spec.chaos)
+    chaos.check_chaos(wanted, modules)
+    return wanted
 
 
 def _launch(module: BuiltModule, worlds: Worlds) -> Launch:

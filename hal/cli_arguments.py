@@ -22,11 +22,13 @@ examples:
   python hal.py xml_configs/sim.xml --plan xml_configs/plans/timelapse.yaml
                                                         places, channels, heights, times
   python hal.py my_microscope.xml --simulation          the same without hardware
+  python hal.py xml_configs/sim_chaos.xml --plan xml_configs/plans/rehearsal.yaml
+                                                        with faults on purpose
   python hal.py check my_microscope.xml                 validate, touch no hardware
   python hal.py devices                                 what is installed
   python hal.py recover ~/data                          films after a crash
 
-docs/plans.rst says what a plan may hold.
+docs/plans.rst says what a plan may hold, docs/chaos.rst how to cause faults.
 
 Ctrl-C (or SIGTERM) ends in order: a film is closed and checked, devices are made
 safe. A second one ends at once; what was stored is readable all the same.
@@ -87,6 +89,8 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     """Frames to record; None to run until interrupted."""
     plan: str | None = None
     """File of the plan to run, as it was typed."""
+    chaos: str | None = None
+    """File of the faults to cause, as it was typed."""
     name: str | None = None
     output: Path | None = None
     formats: tuple[str, ...] = ()
@@ -182,7 +186,7 @@ def _run_parser() -> _Parser:
     )
     what.add_argument(
         "--plan",
-        type=_plan_file,
+        type=_typed_file,
         metavar="FILE",
         help="run the plan in FILE (.yaml, .json or .py), then exit",
     )
@@ -222,7 +226,7 @@ def _check_parser() -> _Parser:
     parser.add_argument("config", metavar="CONFIG", help="XML file of the microscope")
     parser.add_argument(
         "--plan",
-        type=_plan_file,
+        type=_typed_file,
         metavar="FILE",
         help="also read the plan in FILE (.yaml, .json or .py)",
     )
@@ -274,6 +278,12 @@ def _add_config_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="replace every driver by its simulation; said in every file",
     )
+    group.add_argument(
+        "--chaos",
+        type=_typed_file,
+        metavar="FILE",
+        help="cause the faults in FILE, and say at the end what they cost",
+    )
 
 
 def _path(text: str) -> Path:
@@ -286,7 +296,7 @@ def _path(text: str) -> Path:
         raise argparse.ArgumentTypeError(f"'{text}': {exc}") from exc
 
 
-def _plan_file(text: str) -> str:
+def _typed_file(text: str) -> str:
     """Return the name of a file as it was typed; errors shall say it like this."""
     if not text.strip():
         raise argparse.ArgumentTypeError("it is empty: expected a path")

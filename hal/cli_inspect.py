@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hal.app import plan
 from hal.cli_arguments import Arguments
+from hal.cli_chaos import chaos_lines
 from hal.cli_plan import plan_lines
 from hal.cli_report import plain, say
 from hal.config import ParameterInfo, PluginInfo, list_plugins
@@ -16,6 +17,7 @@ def check(arguments: Arguments) -> int:
         overrides=arguments.overrides,
         settings=arguments.settings,
         simulation=arguments.simulation,
+        chaos=arguments.chaos,
     )
     spec = checked.spec
     say(f"{spec.file}: ok: {spec.name}")
@@ -33,6 +35,8 @@ def check(arguments: Arguments) -> int:
         if not module.spec.file:
             text += " (added by HAL)"
         say(text)
+    for line in chaos_lines(checked):
+        say(line)
     if arguments.plan is not None:
         for line in plan_lines(arguments.plan, checked):
             say(line)

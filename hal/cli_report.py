@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TextIO
 
 import msgspec
@@ -80,9 +80,13 @@ def note_failure(exc: HalError) -> list[ErrorRecord]:
 
 
 def json_line(
-    status: RunStatus, *, trace: str, errors: Sequence[ErrorRecord] = ()
+    status: RunStatus,
+    *,
+    trace: str,
+    errors: Sequence[ErrorRecord] = (),
+    more: Mapping[str, object] | None = None,
 ) -> str:
-    """Return the JSON object that `--json` promises."""
+    """Return the JSON object that `--json` promises, and `more` in it."""
     fatal = () if status.fatal_error is None else (status.fatal_error,)
     started_s, finished_s = status.started_at_s, status.finished_at_s
     ended = started_s is not None and finished_s is not None
@@ -106,6 +110,7 @@ def json_line(
             for error in (*fatal, *status.background_errors, *errors)
         ],
         "duration_s": round(finished_s - started_s, 3) if ended else 0.0,  # type: ignore[operator]
+        **(more or {}),
     }
     # ASCII only, because nobody knows the encoding of the reader.
     return json.dumps(data, separators=(",", ":"))

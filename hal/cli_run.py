@@ -22,6 +22,7 @@ from hal.acquisition import (
 from hal.app import Application, plan
 from hal.base import CLI, ErrorRecord, HalError, OutputExists, RunError
 from hal.cli_arguments import Arguments
+from hal.cli_chaos import ChaosTold
 from hal.cli_interrupts import Interrupts, interruptible
 from hal.cli_report import (
     DONE,
@@ -56,6 +57,7 @@ def run(arguments: Arguments) -> int:
         overrides=arguments.overrides,
         settings=arguments.settings,
         simulation=arguments.simulation,
+        chaos=arguments.chaos,
     )
     folder = arguments.output or checked.spec.directory
     wanted = _wanted(arguments)
@@ -102,10 +104,13 @@ class _Session:
         self._loop = loop
         self._handle: RunHandle | None = None
         self._failure: HalError | None = None
+        self._chaos = ChaosTold(app)
 
     def use(self) -> None:
         """Start HAL, and do what is wanted or wait for Ctrl-C; errors are kept."""
         try:
+            for line in self._chaos.begins():
+                note(f"hal: {line}")
             self.errors += self._app.start()
             for problem in self.errors:
                 note(f"hal: {problem.source} is degraded: {problem.text}")
@@ -129,8 +134,11 @@ class _Session:
             errors += note_failure(self._failure)
         status = self._status()
         report_run(status, trace)
+        lines, more = self._chaos.tell(status)
+        for line in lines:
+            say(line)
         if self._arguments.json:
-            say(json_line(status, trace=trace, errors=errors))
+            say(json_line(status, trace=trace, errors=errors, more=more))
         return self._code(status)
 
     def note_stop(self, problems: tuple[ErrorRecord, ...]) -> None:
@@ -198,7 +206,7 @@ class _Session:
             name=arguments.name,
             formats=arguments.formats or _DEFAULT_FORMATS,
             overwrite=arguments.overwrite,
-            notes=arguments.notes,
+            notes=self._chaos.notes(arguments.notes),
         )
         delivery = self._app.system.send(request, principal=CLI)
         self._loop.run_until(

@@ -51,6 +51,7 @@ PLATFORM_FILES: dict[str, str] = {
     "hal/testing/processor.py": "Linux only; elsewhere switching is just slower",
     "hal/kernel/heartbeat.py": "SIGUSR1: stacks of all threads, asked for from outside",
     "hal/kernel/sentinel_process.py": "SIGKILL: a process that is frozen in C",
+    "hal/testing/chaos/dying.py": "SIGKILL and SIGSTOP: a process that really dies",
     "hal/storage/_file_lock.py": "a lock that a killed recorder gives up",
     "modules/simulation/world/file_lock.py": "a lock that a killed process gives up",
 }

@@ -31,6 +31,8 @@ RESERVED = (
 """Attributes of `<module>` that belong to HAL; all others are the module's own."""
 WORLD_CLASS = "simulation.world"
 """What a `<world>` is that names no class."""
+CHAOS = "chaos"
+"""The element of a configuration that says what is to go wrong on purpose."""
 ISOLATIONS = ("none", "process")
 """What `isolation` may be; also `process:NAME`."""
 STRATEGIES = tuple(str(strategy) for strategy in Strategy)
@@ -69,6 +71,7 @@ def load(path: str | Path) -> HalSpec:
         directory = _path(root, "directory", "the folder for data", Path(path))
     modules = _modules(root, problems)
     worlds = _worlds(root, Path(path), modules, problems)
+    chaos = _chaos(root, problems)
     problems.raise_any()
     check_cycles(modules)
     _check_memory(modules)
@@ -78,7 +81,21 @@ def load(path: str | Path) -> HalSpec:
         file=root.place.file,
         modules=tuple(modules),
         worlds=worlds,
+        chaos=chaos,
     )
+
+
+def _chaos(root: Element, problems: Problems) -> Element | None:
+    """Return what is to go wrong; whoever causes it reads it."""
+    found = [child for child in root.children if child.tag == CHAOS]
+    for another in found[1:]:
+        problems.add(
+            another.place.refuse(
+                f"a second <{CHAOS}>: expected one (the first is at line "
+                f"{found[0].place.line})"
+            )
+        )
+    return found[0] if found else None
 
 
 def _worlds(
@@ -134,10 +151,10 @@ def _modules(root: Element, problems: Problems) -> list[ModuleSpec]:
     elements = [e for e in root.children if e.tag == "module"]
     names = {element.attributes.get("name", "") for element in elements}
     for child in root.children:
-        if child.tag == "world":
+        if child.tag in ("world", CHAOS):
             continue
         if child.tag != "module":
-            problems.add(_unknown_element(child, root, ("module", "world")))
+            problems.add(_unknown_element(child, root, ("module", "world", CHAOS)))
             continue
         with problems.noted():
             module = _module(child, problems)
@@ -149,7 +166,7 @@ def _modules(root: Element, problems: Problems) -> list[ModuleSpec]:
             lines[module.name] = child.place.line
             _check_requires(module, names)
             modules.append(module)
-    if all(child.tag == "world" for child in root.children):
+    if all(child.tag in ("world", CHAOS) for child in root.children):
         problems.add(
             root.place.refuse("<hal> has no modules: expected at least one <module>")
         )

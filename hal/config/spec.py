@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from hal.config.place import Place
+from hal.config.xml import Element
 
 
 class DriverSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,3 +95,5 @@ class HalSpec(msgspec.Struct, frozen=True, kw_only=True):
     """In the order of the file."""
     worlds: tuple[WorldSpec, ...] = ()
     """Likewise."""
+    chaos: Element | None = None
+    """What is to go wrong on purpose, as it is written; None for nothing."""

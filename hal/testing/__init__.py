@@ -1,8 +1,10 @@
 """Fakes and shared tests for HAL's own tests and for those of plugins.
 
-Contract tests are in `hal.testing.contracts`, apart because they import pytest.
+Faults on purpose are in `hal.testing.chaos`. Contract tests are in
+`hal.testing.contracts`, apart because they import pytest.
 """
 
+from hal.testing import chaos
 from hal.testing.clock import FakeClock
 from hal.testing.interleaver import Interleaver
 from hal.testing.probe import Probe
@@ -18,6 +20,7 @@ __all__ = [
     "RunningHal",
     "SimulationOver",
     "Stuck",
+    "chaos",
     "part",
     "running_hal",
     "wait_until",

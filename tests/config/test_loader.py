@@ -92,7 +92,7 @@ def with_inside(text: str) -> str:
         (
             hal('<modul name="a"/>'),
             2,
-            "<modul> inside <hal>: expected <module> or <world>; did",
+            "<modul> inside <hal>: expected <module> or <world> or <chaos>; did",
         ),
         (hal('<wrld name="a"/>'), 2, "did you mean 'world'?"),
         (hal('<world name="a"/>'), 1, "has no modules"),

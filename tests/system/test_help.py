@@ -38,7 +38,7 @@ def test_help_says_what_every_option_and_exit_code_means(hal):
     for option in (
         *("--headless", "--film", "--plan", "--name", "--output", "--format"),
         *("--overwrite", "--settings", "--simulation", "--set", "--log-dir"),
-        *("--json", "--version"),
+        *("--json", "--version", "--chaos"),
     ):
         assert re.search(rf"^\s+{option}\b", text, re.MULTILINE), option
     for code in ("0 done", "1 run failed", "2 bad input", "3 HAL could not", "130 "):
