@@ -36,8 +36,9 @@ from hal.config import (
 from hal.devices import InWorld
 from hal.frames import FrameRings, OwnRings
 from hal.isolation import Hosts, Launch, gateway_class
-from hal.kernel import Module, RestartPolicy, Safeguards, Strategy, System
-from hal.messages import RunAccepted
+from hal.kernel import Delivery, Module, RestartPolicy, Safeguards, Strategy, System
+from hal.messages import MakePostmortem, RunAccepted
+from hal.postmortem import CONFIGURATION, Configuration, PostmortemModule
 from hal.worlds import Worlds
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ IMPLICIT: Final = {
 }
 """Modules every HAL has, by role; a file may name its own of that role instead."""
 CLIENT: Final = "client"
+POSTMORTEM: Final = "postmortem"
 RING_BYTES: Final = 2 * 2**30
 
 
@@ -62,6 +64,8 @@ class Plan(msgspec.Struct, frozen=True):
     worlds: tuple[BuiltWorld, ...] = ()
     chaos: chaos.ChaosPlan | None = None
     """What is to go wrong on purpose."""
+    configuration: Configuration = Configuration()
+    """The files as they were read, for whoever asks later what went on."""
 
     @property
     def is_simulated(self) -> bool:
@@ -90,11 +94,13 @@ def plan(
         BadInput: Something the user can correct, with its place.
         StartError: A package is missing, or a driver has no simulation.
     """
+    overrides = tuple(overrides)
     spec = load(config)
+    told = Configuration.read(config, overrides, settings, simulation=simulation)
     spec = msgspec.structs.replace(spec, modules=spec.modules + _implicit(spec))
     modules = resolve(spec, overrides, settings, simulation)
     faults = _faults(spec, modules, chaos)
-    return Plan(spec, modules, resolve_worlds(spec), faults)
+    return Plan(spec, modules, resolve_worlds(spec), faults, told)
 
 
 class Application:
@@ -119,6 +125,7 @@ class Application:
             plan: What to make.
             log_folder: Where trace and thread dumps go; `<directory>/logs` if None.
             safeguards: Heartbeat and sentinel, where this is a process of HAL's own.
+                Such a one also writes a bundle for each run that fails.
 
         Raises:
             BadInput: The log folder that was asked for cannot be used, or the state of
@@ -147,6 +154,8 @@ class Application:
         rings = OwnRings(RING_BYTES, self.system.clock)
         self.system.provide(rings, FrameRings)
         self.system.run_kernel()
+        told = msgspec.to_builtins(plan.configuration)
+        self.system.trace.record(CONFIGURATION, **told)
         self._worlds: Worlds | None = None
         hosts = Hosts(self.system, rings=rings, log_folder=self.log_folder)
         self.system.provide(hosts)
@@ -159,6 +168,15 @@ class Application:
             self.stop()
             raise
         self.system.add(ClientModule, CLIENT)
+        self._ears: tuple[str, ...] = (CLIENT,)
+        if safeguards is not None:
+            self.system.add(
+                PostmortemModule,
+                POSTMORTEM,
+                log_folder=self.log_folder,
+                session=self.system.ids.session,
+            )
+            self._ears += (POSTMORTEM,)
 
     @property
     def trace_path(self) -> Path:
@@ -173,8 +191,8 @@ class Application:
             StartError: A module cannot start with this configuration.
         """
         enable_faulthandler()
-        # The client stops last, because the end of a run is news for it.
-        layers = [(CLIENT,), *start_order(self.plan.spec)]
+        # They stop last, because the end of a run is news for them.
+        layers = [self._ears, *start_order(self.plan.spec)]
         problems = self.system.start(layers)
         for problem in problems:
             if problem.kind in ("StartError", "ConfigError", "ParameterError"):
@@ -187,6 +205,15 @@ class Application:
         client = self.system.module(CLIENT)
         assert isinstance(client, ClientModule)
         return client.handle(accepted, principal=principal)
+
+    def postmortem(self, run_id: str, *, principal: str) -> Delivery:
+        """Ask where the bundle of a run is; answered when it is written.
+
+        Answered with an error where nobody writes bundles.
+        """
+        return self.system.send(
+            MakePostmortem(run_id), principal=principal, to=POSTMORTEM
+        )
 
     def stop(self, budget_s: float = 3.0) -> tuple[ErrorRecord, ...]:
         """Stop all modules in reverse order, then the kernel."""
@@ -309,7 +336,7 @@ def _implicit(spec: HalSpec) -> tuple[ModuleSpec, ...]:
     taken = {module.name: module for module in spec.modules}
     devices = tuple(taken)
     missing = {role: name for role, name in IMPLICIT.items() if role not in roles}
-    for name in (CLIENT, *missing):
+    for name in (CLIENT, POSTMORTEM, *missing):
         if name in taken:
             raise taken[name].place.refuse(
                 f"module '{name}': this name belongs to a module of HAL's own; "

@@ -15,6 +15,7 @@ import orjson
 from hal.acquisition import RunState, RunStatus, describe_shortfall
 from hal.base import BadInput, ErrorRecord, HalError, StartError
 from hal.config import ConfigErrors, StartErrors, each
+from hal.messages import Postmortem
 
 DONE: Final = 0
 RUN_FAILED: Final = 1
@@ -85,6 +86,7 @@ def json_line(
     trace: str,
     errors: Sequence[ErrorRecord] = (),
     more: Mapping[str, object] | None = None,
+    postmortem: str = "",
 ) -> str:
     """Return the JSON object that `--json` promises, and `more` in it."""
     fatal = () if status.fatal_error is None else (status.fatal_error,)
@@ -105,6 +107,7 @@ def json_line(
         },
         "files": list(status.files),
         "trace": trace,
+        "postmortem": postmortem,
         "errors": [
             {"source": error.source, "kind": error.kind, "message": error.text}
             for error in (*fatal, *status.background_errors, *errors)
@@ -130,13 +133,17 @@ def outcome_lines(status: RunStatus) -> list[str]:
     return lines
 
 
-def report_run(status: RunStatus, trace: str) -> None:
+def report_run(status: RunStatus, trace: str, postmortem: Postmortem) -> None:
     """Print what a run came to: files on stdout, the rest on stderr."""
     for line in outcome_lines(status):
         note(line)
     for file in status.files:
         say(file)
     say(f"trace: {trace}")
+    if postmortem.path:
+        say(f"post-mortem: {postmortem.path}")
+    elif postmortem.why_not:
+        note(f"hal: no post-mortem bundle: {postmortem.why_not}")
 
 
 def plain(value: object) -> str:

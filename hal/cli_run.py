@@ -38,7 +38,7 @@ from hal.cli_report import (
 from hal.film_progress_bar import FilmProgressBar
 from hal.kernel import Safeguards
 from hal.main_loop import MainLoop, WaitLoop
-from hal.messages import RunAccepted, StartRun
+from hal.messages import Postmortem, RunAccepted, StartRun
 from hal.storage import check_name, check_output, writer_class
 
 _STOP_S: Final = 3.0
@@ -105,6 +105,7 @@ class _Session:
         self._handle: RunHandle | None = None
         self._failure: HalError | None = None
         self._chaos = ChaosTold(app)
+        self._postmortem = Postmortem(run_id="")
 
     def use(self) -> None:
         """Start HAL, and do what is wanted or wait for Ctrl-C; errors are kept."""
@@ -121,6 +122,8 @@ class _Session:
             else:
                 self._handle = self._start_run(self._wanted)
                 self._follow(self._handle)
+                if self._handle.status.state is RunState.ERROR:
+                    self._postmortem = self._await_postmortem(self._handle.run_id)
         except HalError as exc:
             self._failure = exc
 
@@ -133,12 +136,17 @@ class _Session:
         if self._failure is not None:
             errors += note_failure(self._failure)
         status = self._status()
-        report_run(status, trace)
+        report_run(status, trace, self._postmortem)
         lines, more = self._chaos.tell(status)
         for line in lines:
             say(line)
         if self._arguments.json:
-            say(json_line(status, trace=trace, errors=errors, more=more))
+            bundle = self._postmortem.path
+            say(
+                json_line(
+                    status, trace=trace, errors=errors, postmortem=bundle, more=more
+                )
+            )
         return self._code(status)
 
     def note_stop(self, problems: tuple[ErrorRecord, ...]) -> None:
@@ -239,6 +247,21 @@ class _Session:
             )
         finally:
             bar.close()
+
+    def _await_postmortem(self, run_id: str) -> Postmortem:
+        """Return what became of the bundle of a run that failed; bounded in time."""
+        delivery = self._app.postmortem(run_id, principal=CLI)
+        self._loop.run_until(
+            lambda: delivery.complete or self._interrupts.hurry, every_s=0.02
+        )
+        if not delivery.complete:
+            return Postmortem(run_id=run_id, why_not="interrupted")
+        try:
+            made = delivery.result()
+        except HalError as exc:
+            return Postmortem(run_id=run_id, why_not=exc.text)
+        assert isinstance(made, Postmortem)
+        return made
 
 
 def _wanted(arguments: Arguments) -> FilmPlan | Plan | None:

@@ -20,7 +20,7 @@ LAYERS = (
     {"kernel", "devices", "links", "frames", "transport"},
     {"acquisition", "storage", "isolation"},
     {"messages"},
-    {"analysis", "api"},
+    {"analysis", "api", "postmortem"},
     {"config"},
     {"app", "testing"},
 )

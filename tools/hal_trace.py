@@ -1,6 +1,7 @@
 """Read what HAL wrote about itself: `python tools/hal_trace.py --help`.
 
-Needs only Python and orjson, so a trace can be read away from the instrument.
+Needs only Python and orjson, so a trace can be read away from the instrument; only
+`bundle` needs HAL.
 """
 
 from __future__ import annotations

@@ -58,6 +58,7 @@ from hal.messages.light import (
     ShutterChanged,
 )
 from hal.messages.live import LiveChanged, StartLive, StopLive
+from hal.messages.postmortem import MakePostmortem, Postmortem, PostmortemWritten
 from hal.messages.projector import MaskProjected, ProjectMask
 from hal.messages.recording import (
     FinishRecording,
@@ -153,6 +154,7 @@ __all__ = [
     "LightChanged",
     "LightState",
     "LiveChanged",
+    "MakePostmortem",
     "MaskProjected",
     "MoveFilterWheel",
     "MoveStage",
@@ -161,6 +163,8 @@ __all__ = [
     "MoveZBy",
     "OpenRecording",
     "PauseRun",
+    "Postmortem",
+    "PostmortemWritten",
     "ProjectMask",
     "RecordEvents",
     "RecordingFailed",

@@ -25,6 +25,7 @@ REPORT = {
     "frames": dict,
     "files": list,
     "trace": str,
+    "postmortem": str,
     "errors": list,
     "duration_s": float,
 }

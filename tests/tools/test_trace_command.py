@@ -52,7 +52,9 @@ def test_bad_arguments_end_with_2(hal_trace, argv):
     assert ended.value.code == 2
 
 
-@pytest.mark.parametrize("command", ["show", "stats", "sequence", "late"])
+@pytest.mark.parametrize(
+    "command", ["show", "stats", "sequence", "late", "follow", "export", "html"]
+)
 def test_help_teaches_by_example(hal_trace, capsys, command):
     with pytest.raises(SystemExit) as ended:
         hal_trace(command, "--help")

@@ -1,7 +1,8 @@
 """HOW TRACES ARE READ: the parts of `tools/hal_trace.py`.
 
 `Trace` finds the files of one session and reads their records; `show`, `stats`,
-`sequence` and `late` each answer one question about them. Nothing here imports `hal`.
+`sequence` and `late` each answer one question about them, `timeline` makes a picture
+for `export` and `html`. Nothing here needs `hal`, but `bundle`, which is HAL's own.
 """
 
 from __future__ import annotations

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import io
 import os
 import sys
+import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TextIO
 
 import orjson
 
+from tracing.bundling import bundle
+from tracing.export import export
+from tracing.follow import follow
 from tracing.late import find
 from tracing.late import text_lines as late_lines
+from tracing.page import write_page
 from tracing.reader import NotATrace, Trace
 from tracing.sequence import sequence
 from tracing.show import Filter, show
@@ -34,6 +41,10 @@ examples:
   hal_trace.py stats logs                    how often, how long, how many failed
   hal_trace.py sequence logs                 who told whom
   hal_trace.py late logs                     who kept whom waiting
+  hal_trace.py follow logs                   what happens just now
+  hal_trace.py html logs timeline.html       a picture to zoom into, in any browser
+  hal_trace.py export logs trace.json        for https://ui.perfetto.dev
+  hal_trace.py bundle films run.zip          all that is known of a run, in one file
 
 {_LOG}"""
 
@@ -87,6 +98,48 @@ output:
 {_LOG}"""
 
 
+_FOLLOW = f"""\
+examples:
+  hal_trace.py follow logs                   until Ctrl-C; also when HAL starts anew
+  hal_trace.py follow logs --errors          tells when something goes wrong
+  hal_trace.py follow logs --module stage --last 100
+
+Options as of show. New parts and processes of the session are found by themselves; of
+a folder, also a new session.
+
+{_LOG}"""
+
+_EXPORT = f"""\
+examples:
+  hal_trace.py export logs trace.json        open it at https://ui.perfetto.dev
+
+The format is Google's "Trace Event Format": a track for each module and generation,
+spans of handlers and jobs, arrows from cause to effect, marks for what was late, failed
+or changed.
+
+{_LOG}"""
+
+_HTML = f"""\
+examples:
+  hal_trace.py html logs timeline.html       open it in any browser, without network
+
+{_LOG}"""
+
+_BUNDLE = """\
+examples:
+  hal_trace.py bundle films/movie_0001.xml run.zip    the run of that film
+  hal_trace.py bundle films run.zip                   the newest film that is not done
+  hal_trace.py bundle logs run.zip --run 01JD3N       a run without a film
+
+HAL writes such a bundle by itself when a run fails: NAME_postmortem.zip. This makes one
+of any run, also after HAL was killed. It needs HAL, which the other commands do not.
+
+RUN_DIR is the .xml beside a film, a folder of films, or a log folder. The trace is
+looked for there, in its folder logs, and in logs beside it.
+Exit codes: 0 done, 2 bad input.
+"""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return 0, or 2 where the input is not a trace."""
     args = _parser().parse_args(argv)
@@ -110,10 +163,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace, out: TextIO, err: TextIO) -> int:
+    if args.command == "bundle":
+        return bundle(args.run_dir, args.out, args.run, args.logs, out, err)
+    if args.command == "follow":
+        _follow(args, out, err)
+        return 0
     trace = Trace.find(args.log, err)
     if args.command == "show":
         chosen = Filter(args.module, args.type, args.run, args.id, args.errors)
         show(trace, chosen, out, err, local=args.local)
+    elif args.command == "export":
+        out.write(f"{args.out}: {export(trace, Path(args.out))} events\n")
+    elif args.command == "html":
+        out.write(f"{args.out}: {write_page(trace, Path(args.out))} spans and marks\n")
     elif args.command == "sequence":
         sequence(trace, args.run, out, err, local=args.local)
     elif args.command == "late":
@@ -130,6 +192,21 @@ def _run(args: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     if damage := trace.damage.summary():
         err.write(f"hal_trace: {damage}\n")
     return 0
+
+
+def _follow(args: argparse.Namespace, out: TextIO, err: TextIO) -> None:
+    chosen = Filter(args.module, args.type, args.run, args.id, args.errors)
+    stop = threading.Event()
+    with contextlib.suppress(KeyboardInterrupt):  # the usual end of it
+        follow(
+            args.log,
+            chosen,
+            out,
+            err,
+            local=args.local,
+            last=args.last,
+            wait=stop.wait,
+        )
 
 
 def _is_broken_pipe(exc: Exception) -> bool:
@@ -149,11 +226,17 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     one = _command(commands, "show", "the records in order of time", _SHOW)
-    one.add_argument("--module", metavar="M", help="from, to or about this module")
-    one.add_argument("--type", metavar="T", help="this type of message or record")
-    one.add_argument("--run", metavar="R", help="this run (start or end of its id)")
-    one.add_argument("--id", metavar="N", help="this delivery: 12, main#12, camera1#3")
-    one.add_argument("--errors", action="store_true", help="only trouble, in full")
+    _add_filter(one)
+
+    one = _command(commands, "follow", "the records as they are written", _FOLLOW)
+    _add_filter(one)
+    one.add_argument(
+        "--last",
+        type=_count,
+        default=10,
+        metavar="N",
+        help="begin with the last N there are (default: 10)",
+    )
 
     one = _command(commands, "stats", "numbers per type and module", _STATS)
     one.add_argument("--json", action="store_true", help="one JSON object instead")
@@ -177,7 +260,33 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="the N longest only (default: 50)",
     )
+    one = _command(commands, "export", "for the Perfetto and Chrome viewers", _EXPORT)
+    one.add_argument("out", metavar="OUT.json", help="file to write")
+
+    one = _command(commands, "html", "a picture in one page", _HTML)
+    one.add_argument("out", metavar="OUT.html", help="file to write")
+
+    one = commands.add_parser(
+        "bundle",
+        help="all that is known of a run, in one file",
+        description="All that is known of a run, in one file.",
+        epilog=_BUNDLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    one.add_argument("run_dir", metavar="RUN_DIR", help="film or folder, see below")
+    one.add_argument("out", metavar="OUT.zip", help="file to write, or to replace")
+    one.add_argument("--run", default="", metavar="R", help="id of the run")
+    one.add_argument("--logs", metavar="DIR", help="where its trace is")
     return parser
+
+
+def _add_filter(command: argparse.ArgumentParser) -> None:
+    add = command.add_argument
+    add("--module", metavar="M", help="from, to or about this module")
+    add("--type", metavar="T", help="this type of message or record")
+    add("--run", metavar="R", help="this run (start or end of its id)")
+    add("--id", metavar="N", help="this delivery: 12, main#12, camera1#3")
+    add("--errors", action="store_true", help="only trouble, in full")
 
 
 def _command(

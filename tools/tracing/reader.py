@@ -88,7 +88,7 @@ class Trace:
         path = Path(log)
         if path.is_file():
             try:
-                wanted = _read_header(path)
+                wanted = read_header(path)
             except (BadRecord, OSError) as exc:
                 raise NotATrace(f"{log}: not a trace: {exc}") from exc
         else:
@@ -189,7 +189,13 @@ class Index:
                     ) from exc
 
 
-def _read_header(path: Path) -> Header:
+def read_header(path: Path) -> Header:
+    """Return the header of a file.
+
+    Raises:
+        BadRecord: It is no trace.
+        OSError: It cannot be read.
+    """
     with path.open("rb") as file:
         line = file.readline(_LONGEST_HEADER)
     if not line:
@@ -213,7 +219,7 @@ def _newest(log: str, path: Path) -> Header:
     why: list[str] = []
     for file in files:
         try:
-            header = _read_header(file)
+            header = read_header(file)
         except (BadRecord, OSError) as exc:
             why.append(f"{file.name}: {exc}")
             continue
@@ -233,7 +239,7 @@ def _siblings(wanted: Header, damage: Damage) -> list[Header]:
         if path == wanted.path:
             continue
         try:
-            header = _read_header(path)
+            header = read_header(path)
         except (BadRecord, OSError) as exc:
             headless.append((path, str(exc)))
             continue
