@@ -79,6 +79,7 @@ CATCH_ALL: dict[str, str] = {
     "hal/kernel/broker.py::Broker._observed.completed": "a foreign observer, logged",
     "hal/isolation/child.py::Child._begin": "a plugin's code: HAL is told why",
     "modules/cameras/requests.py::RequestedFrames.take": "plugin's driver: the answer",
+    "modules/cameras/requests.py::RequestedFrames._end_request": "as in take",
     "hal/analysis/watch.py::Watch._answer": "a plugin's code: the answer",
     "hal/acquisition/run_engine.py::RunEngine.run": "thread main: the run ends with it",
     "hal/acquisition/run_engine.py::RunEngine._contained": "teardown: each step runs",

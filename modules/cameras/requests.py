@@ -14,6 +14,7 @@ from hal.base import (
     ErrorRecord,
     Halted,
     RunError,
+    get_logger,
 )
 from hal.devices import Camera, FrameStamp
 from hal.frames import FrameInfo, FrameRing, IndexBatches, Pixels
@@ -69,6 +70,7 @@ class RequestedFrames:
         self._exposure_s = self._asked_s = driver.exposure_s
         self._called_off = threading.Event()
         self._aborted = threading.Event()
+        self._log = get_logger(module=camera)
         self._batches = IndexBatches(
             lambda first, last: tell(FramesReceived(run_id, camera, first, last)), clock
         )
@@ -98,7 +100,8 @@ class RequestedFrames:
             return FramesTaken(0, self._clock.monotonic_s())
         if request.exposure_s is not None:
             self._set_exposure(request.exposure_s)
-        taken, error = 0, None
+        taken = 0
+        failure: Exception | None = None
         slot = self._reserve()
         if slot is None:
             return FramesTaken(0, self._clock.monotonic_s())
@@ -112,14 +115,17 @@ class RequestedFrames:
                 self._publish(stamp, request.first + taken, events.popleft())
                 taken += 1
                 slot = self._reserve() if events else None
-        except Exception as exc:  # a plugin's driver: anything
-            if not (isinstance(exc, Halted) and self._aborted.is_set()):
-                if taken == 0:
-                    raise
-                error = ErrorRecord.from_exception(exc, self._camera)
-        finally:
-            self._driver.end_request()
-            self._batches.tell_if_due()
+        except Exception as exc:  # noqa: BLE001 - a plugin's driver: anything
+            failure = exc
+        not_ended = self._end_request()
+        failure = failure or not_ended
+        self._batches.tell_if_due()
+        if failure is None or (isinstance(failure, Halted) and self._aborted.is_set()):
+            return FramesTaken(taken, began_s)
+        if taken == 0:
+            raise failure
+        # What is published is there, whatever failed: nobody may ask for it again.
+        error = ErrorRecord.from_exception(failure, self._camera)
         return FramesTaken(taken, began_s, error)
 
     def call_off(self) -> None:
@@ -140,6 +146,15 @@ class RequestedFrames:
         self._ring.end()
         self._driver.end_requests()
         self._driver.set_parameters({"exposure_s": self._exposure_s})
+
+    def _end_request(self) -> Exception | None:
+        """Have nothing left to come of the request; return what failed in that."""
+        try:
+            self._driver.end_request()
+        except Exception as exc:  # noqa: BLE001 - as above
+            self._log.warning("request not ended", why=str(exc))
+            return exc
+        return None
 
     def _is_over(self, taken: int) -> bool:
         """Whether it was called off; one frame is taken in any case."""

@@ -167,6 +167,18 @@ def test_what_goes_wrong_midway_is_told_with_what_came(end: Exception) -> None:
         assert infos(hal) == [(0, 0), (1, 1)]
 
 
+def test_a_frame_that_came_is_told_although_the_request_does_not_end() -> None:
+    driver = ScriptedCamera(0, 1)
+    with ready(driver) as hal:
+        driver.on_stop = LinkError("no answer to stop")
+        one = take(hal, 0, 0)
+        driver.on_stop = None
+
+        assert (one.count, infos(hal)) == (1, [(0, 0)])
+        assert one.error is not None
+        assert "no answer to stop" in one.error.text
+
+
 @pytest.mark.parametrize("counter", [1, 5])
 def test_a_frame_that_was_not_asked_for_is_never_taken_for_another(
     counter: int,
