@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -44,6 +45,7 @@ class Record(msgspec.Struct, frozen=True, tag_field=WIRE_FIELD, tag=wire_name):
         _KNOWN[name] = cls
 
 
+_making = threading.Lock()
 _encoder = msgspec.msgpack.Encoder()
 # ValueError: text that is not UTF-8, which msgspec does not make its own error of.
 _UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
@@ -51,7 +53,10 @@ _UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 
 @cache
 def _decoder(cls: type[Record]) -> msgspec.msgpack.Decoder[Record]:
-    return msgspec.msgpack.Decoder(cls)
+    # msgspec shows what it knows of a class to other threads before it is complete:
+    # a second decoder made meanwhile, of a class with the same field, ends the process.
+    with _making:
+        return msgspec.msgpack.Decoder(cls)
 
 
 def pack(value: object) -> bytes:

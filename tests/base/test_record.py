@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -227,3 +231,20 @@ def test_a_name_on_the_wire_belongs_to_one_class() -> None:
         y: int
 
     assert record_class("name taken") is NameTaken
+
+
+def test_two_threads_may_read_records_of_new_kinds_at_once():
+    """Msgspec ends the process otherwise; so it is another one here."""
+    script = Path(__file__).with_name("race_of_decoders.py")
+
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=script.parents[2],
+        env={**os.environ, "PYTHONPATH": str(script.parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
