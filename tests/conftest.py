@@ -6,7 +6,8 @@ import faulthandler
 import os
 import sys
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from hypothesis import settings
@@ -20,6 +21,23 @@ settings.load_profile("ci" if os.environ.get("CI") else "hal")
 
 if not faulthandler.is_enabled() and sys.__stderr__ is not None:
     faulthandler.enable(sys.__stderr__)
+
+
+_LONG: Final = ("system", "tools", "isolation", "analysis", "scripting", "modules")
+"""Folders of tests that take long: begun first, so that none of them ends alone."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files first that take long; the order within a file stays."""
+    here = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        parts = item.path.relative_to(here).parts if here in item.path.parents else ()
+        folder = parts[0] if parts else ""
+        return _LONG.index(folder) if folder in _LONG else len(_LONG)
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DEMO_EXTRAS = ("plans",)
 # With those of the demo, so that neither has to install again after the other.
 TEST_EXTRAS = (*DEMO_EXTRAS, "test")
-WHOLE_SUITE = "-n logical --maxprocesses 4 --dist loadfile"
+WHOLE_SUITE = "-n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder"
 DEMO = "xml_configs/sim.xml --headless --film 100 --format dax --format ome-tiff"
 
 

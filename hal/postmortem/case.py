@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from hal.acquisition import RunState, RunStatus
-from hal.base import BadInput
+from hal.base import BadInput, InvalidMessage, Record, pack, unpack
 from hal.postmortem.session import TraceLine, TracePart, find_parts, read_lines, text
 from hal.storage import read_acquisition
 
@@ -172,10 +172,12 @@ class _Known:
             return
         self.run_id = named
         if line.record["kind"] == RUN_ENDED:
+            status: Record | None
             try:
-                self.status = msgspec.convert(line.record.get("status"), RunStatus)
-            except msgspec.ValidationError:
-                self.status = None  # of another version of HAL
+                status = unpack(RunStatus, pack(line.record.get("status")))
+            except InvalidMessage:
+                status = None  # of another version of HAL
+            self.status = status if isinstance(status, RunStatus) else None
 
 
 def _look_for(parts: list[TracePart], run_id: str) -> _Known:

@@ -125,7 +125,9 @@ def test_pytest_gets_all_arguments(checkout, monkeypatch):
 
     some, every = commands
     assert some == [Path("plans", "test"), "-m", "pytest", "-k", "ring", "--help"]
-    assert every[3:] == ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile"]
+    assert every[3:7] == ["-n", "logical", "--maxprocesses", "4"]
+    # Whole files, the long ones first: see `tests/conftest.py`.
+    assert every[7:] == ["--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def test_the_demo_and_the_tests_need_no_set_up_after_each_other():
