@@ -37,7 +37,8 @@ def test_the_guide_does_what_it_says_without_qt(tmp_path):
     assert "control.ome.tiff" not in out
     assert "<camera1: cameras.camera, started, simulated>" in out
     assert "stage: x=1e+09 um: expected -40000 to 40000 um" in out
-    assert "cancelled" in out.splitlines()
+    # Not as a line: the slot of `statusChanged` prints on another thread meanwhile.
+    assert "cancelled" in out
     assert out.splitlines()[-1] == "8 done"
     assert "Exception" not in err
     assert len(list((tmp_path / "hal-data").glob("*.tiff"))) == 4

@@ -84,7 +84,7 @@ def soak(films: int, formats: str, folder: str) -> dict[str, dict[str, float]]:
 @pytest.mark.parametrize(
     "formats",
     [
-        "dax,ome-tiff",
+        pytest.param("dax,ome-tiff", marks=pytest.mark.slow),
         pytest.param("dax", marks=pytest.mark.slow),
         pytest.param("ome-tiff", marks=pytest.mark.slow),
     ],
