@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
 
-from hal.base import Clock, DeviceError, ErrorRecord, Halted, RunError
+from hal.base import Clock, DeviceError, ErrorRecord, Halted
 from hal.devices import Camera, FrameStamp
-from hal.frames import FrameInfo, FrameRing, IndexBatches
+from hal.frames import FrameRing
 from hal.kernel import Loop
 from hal.messages import FramesReceived
-
-POLL_S: Final = 0.2
-"""The longest single wait, so that a stop and the watchdog are heard."""
+from modules.cameras.filling import POLL_S, Filling
 
 
 class Grab:
@@ -39,19 +36,27 @@ class Grab:
         tell: Callable[[FramesReceived], None],
     ) -> None:
         self.run_id = run_id
-        self.count = 0
-        """Frames published so far."""
         self.error: ErrorRecord | None = None
         """What went wrong first."""
         self._camera = camera
         self._driver = driver
         self._ring = ring
         self._frames = frames
-        self._block_s = block_s
-        self._clock = clock
-        self._batches = IndexBatches(
-            lambda first, last: tell(FramesReceived(run_id, camera, first, last)), clock
+        self._filling = Filling(
+            camera,
+            driver,
+            ring,
+            run_id=run_id,
+            block_s=block_s,
+            clock=clock,
+            tell=tell,
         )
+        self._batches = self._filling.batches
+
+    @property
+    def count(self) -> int:
+        """Frames published so far."""
+        return self._filling.count
 
     def run(self, loop: Loop) -> None:
         """Take frames until there are enough, or the loop is to end.
@@ -88,7 +93,14 @@ class Grab:
         return self._frames is not None and self._batches.next >= self._frames
 
     def _take(self, loop: Loop) -> None:
-        slot = self._reserve(loop)
+        def is_over() -> bool:
+            loop.beat()
+            if loop.stopping.is_set():
+                return True
+            loop.serve_jobs()
+            return False
+
+        slot = self._filling.reserve(is_over)
         if slot is None:
             return
         stamp = self._driver.read_into(slot, POLL_S)
@@ -96,21 +108,7 @@ class Grab:
             self._batches.tell()
             return
         index = self._index(stamp)
-        self._ring.put(
-            FrameInfo(
-                camera=self._camera,
-                index=index,
-                event_index=index,
-                hardware_counter=stamp.counter,
-                hardware_s=stamp.hardware_s,
-                host_s=self._clock.monotonic_s(),
-                exposure_s=self._driver.exposure_s,
-                shape=self._ring.shape,
-                dtype=self._ring.dtype.name,
-            )
-        )
-        self._batches.add(index)
-        self.count += 1
+        self._filling.publish(stamp, index, index)
         self._batches.tell_if_due()
 
     def _index(self, stamp: FrameStamp) -> int:
@@ -122,18 +120,3 @@ class Grab:
                 f"expected {self._batches.next} or later"
             )
         return stamp.counter
-
-    def _reserve(self, loop: Loop) -> Any:
-        """Return the next slot, or None when the loop is to end meanwhile."""
-        give_up_s = self._clock.monotonic_s() + self._block_s
-        while (slot := self._ring.reserve(POLL_S)) is None:
-            loop.beat()
-            if loop.stopping.is_set():
-                return None
-            loop.serve_jobs()
-            if self._clock.monotonic_s() > give_up_s:
-                raise RunError(
-                    f"{self._camera} was held up for {self._block_s:g} s: "
-                    f"{self._ring.held_up_by}; {self.count} frames were taken"
-                )
-        return slot

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Final
 
 from hal.base import (
     Clock,
@@ -13,14 +12,12 @@ from hal.base import (
     DeviceTimeout,
     ErrorRecord,
     Halted,
-    RunError,
     get_logger,
 )
 from hal.devices import Camera, FrameStamp
-from hal.frames import FrameInfo, FrameRing, IndexBatches, Pixels
+from hal.frames import FrameRing, Pixels
 from hal.messages import FramesReceived, FramesTaken, TakeFrames
-
-_POLL_S: Final = 0.2
+from modules.cameras.filling import POLL_S, Filling
 
 
 class RequestedFrames:
@@ -59,8 +56,6 @@ class RequestedFrames:
             tell: Called with the indices of frames that came.
         """
         self.run_id = run_id
-        self.count = 0
-        """Frames published so far."""
         self._camera = camera
         self._driver = driver
         self._ring = ring
@@ -71,9 +66,20 @@ class RequestedFrames:
         self._called_off = threading.Event()
         self._aborted = threading.Event()
         self._log = get_logger(module=camera)
-        self._batches = IndexBatches(
-            lambda first, last: tell(FramesReceived(run_id, camera, first, last)), clock
+        self._filling = Filling(
+            camera,
+            driver,
+            ring,
+            run_id=run_id,
+            block_s=block_s,
+            clock=clock,
+            tell=tell,
         )
+
+    @property
+    def count(self) -> int:
+        """Frames published so far."""
+        return self._filling.count
 
     def begin(self) -> None:
         """Get the camera ready."""
@@ -102,7 +108,7 @@ class RequestedFrames:
             self._set_exposure(request.exposure_s)
         taken = 0
         failure: Exception | None = None
-        slot = self._reserve()
+        slot = self._filling.reserve(self._is_called_off)
         if slot is None:
             return FramesTaken(0, self._clock.monotonic_s())
         # Made before the camera is asked, so that no frame can be earlier than it.
@@ -112,14 +118,16 @@ class RequestedFrames:
             self._driver.request(request.first, request.count)
             while slot is not None and events and not self._is_over(taken):
                 stamp = self._read(slot, taken, request.count)
-                self._publish(stamp, request.first + taken, events.popleft())
+                index = request.first + taken
+                self._filling.publish(stamp, index, events.popleft())
                 taken += 1
-                slot = self._reserve() if events else None
+                if events:
+                    slot = self._filling.reserve(self._is_called_off)
         except Exception as exc:  # noqa: BLE001 - a plugin's driver: anything
             failure = exc
         not_ended = self._end_request()
         failure = failure or not_ended
-        self._batches.tell_if_due()
+        self._filling.batches.tell_if_due()
         if failure is None or (isinstance(failure, Halted) and self._aborted.is_set()):
             return FramesTaken(taken, began_s)
         if taken == 0:
@@ -142,7 +150,7 @@ class RequestedFrames:
 
     def end(self) -> None:
         """Publish no more, and leave the camera as it was before."""
-        self._batches.tell()
+        self._filling.batches.tell()
         self._ring.end()
         self._driver.end_requests()
         self._driver.set_parameters({"exposure_s": self._exposure_s})
@@ -158,8 +166,10 @@ class RequestedFrames:
 
     def _is_over(self, taken: int) -> bool:
         """Whether it was called off; one frame is taken in any case."""
-        is_over = self._called_off.is_set() or self._aborted.is_set()
-        return taken > 0 and is_over
+        return taken > 0 and self._is_called_off()
+
+    def _is_called_off(self) -> bool:
+        return self._called_off.is_set() or self._aborted.is_set()
 
     def _set_exposure(self, exposure_s: float) -> None:
         # By what was asked for: a camera rounds it to what it can.
@@ -175,7 +185,7 @@ class RequestedFrames:
     def _read(self, slot: Pixels, taken: int, count: int) -> FrameStamp:
         period_s = max(self._driver.exposure_s, self._driver.frame_period_s())
         give_up_s = self._clock.monotonic_s() + period_s + self._patience_s
-        while (stamp := self._driver.read_into(slot, _POLL_S)) is None:
+        while (stamp := self._driver.read_into(slot, POLL_S)) is None:
             if self._aborted.is_set():
                 raise Halted(f"{self._camera}: ended by a stop")
             if self._clock.monotonic_s() > give_up_s:
@@ -189,33 +199,3 @@ class RequestedFrames:
                 f"expected frame {taken}"
             )
         return stamp
-
-    def _publish(self, stamp: FrameStamp, index: int, event: int) -> None:
-        self._ring.put(
-            FrameInfo(
-                camera=self._camera,
-                index=index,
-                event_index=event,
-                hardware_counter=stamp.counter,
-                hardware_s=stamp.hardware_s,
-                host_s=self._clock.monotonic_s(),
-                exposure_s=self._driver.exposure_s,
-                shape=self._ring.shape,
-                dtype=self._ring.dtype.name,
-            )
-        )
-        self._batches.add(index)
-        self.count += 1
-
-    def _reserve(self) -> Pixels | None:
-        """Return the next slot; None if the request is called off meanwhile."""
-        give_up_s = self._clock.monotonic_s() + self._block_s
-        while (slot := self._ring.reserve(_POLL_S)) is None:
-            if self._called_off.is_set() or self._aborted.is_set():
-                return None
-            if self._clock.monotonic_s() > give_up_s:
-                raise RunError(
-                    f"{self._camera} was held up for {self._block_s:g} s: "
-                    f"{self._ring.held_up_by}; {self.count} frames were taken"
-                )
-        return slot
