@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from hal.acquisition import (
     CameraRegion,
@@ -62,7 +62,6 @@ _PROJECT_S: Final = 30.0
 """So long a projector may take besides."""
 
 Order = tuple[Request, str | None]
-R = TypeVar("R")
 
 
 class PlanMicroscope(Microscope):
@@ -257,9 +256,7 @@ class PlanMicroscope(Microscope):
             orders.append((SetLight(power_mw=channel.power_mw), channel.light))
         if channel.filter_wheel and channel.filter:
             self._remember_wheel(channel.filter_wheel)
-            slot = channel.filter
-            turn = MoveFilterWheel(int(slot) if slot.isdigit() else slot)
-            orders.append((turn, channel.filter_wheel))
+            orders.append((MoveFilterWheel(channel.filter), channel.filter_wheel))
         return orders
 
     def _switch(self, name: str, order: Request, dark: Request, *, on: bool) -> None:

@@ -41,8 +41,9 @@ from hal.messages import (
     SuspendRun,
     WheelAbility,
 )
-from hal.testing import RunningHal, running_hal
-from modules.simulation import SimShutter, SimXYStage
+from hal.testing import RunningHal, part, running_hal
+from modules.channels.channel import ChannelModule
+from modules.simulation import SimFilterWheel, SimShutter, SimXYStage
 from tests.modules.bench import ScriptedCamera, files_in
 from tests.modules.plan_bench import (
     FAST,
@@ -425,6 +426,22 @@ def slow_plan(n: int = 100) -> Plan:
         stage_positions=[(0, 0, 0), (1, 0, 0)],
         time_plan={"interval": 0.1, "loops": n},
     )
+
+
+def test_a_filter_whose_name_is_a_number_is_found_by_its_name(tmp_path: Path) -> None:
+    scope = Microscope()
+    scope.wheel = SimFilterWheel(filters="620, 525/50, 605/70, 3")
+    three = part("three", ChannelModule, label="3", filter_wheel="wheel", filter="3")
+    with running_hal(*scope.parts(), three) as hal:
+        slots: list[int] = []
+        run = hal.run(
+            tmp_path, plan_of(channels=["3"], time_plan={"interval": 0.1, "loops": 5})
+        )
+        wait_for_events(run, 1)
+        slots.append(scope.wheel.slot())
+        ended(run)
+
+    assert slots == [4]
 
 
 def test_one_run_at_a_time_holds_the_microscope(tmp_path: Path) -> None:
