@@ -44,8 +44,8 @@ class EventSource:
             self._is_over = found is None
             return found
 
-    def extend(self, more: Plan) -> Plan:
-        """Add a plan to the end, and return the whole.
+    def extend(self, more: Plan) -> None:
+        """Add a plan to the end.
 
         Raises:
             StateError: The end was reached.
@@ -57,7 +57,6 @@ class EventSource:
             self._plan = append(self._plan, more)
             # What is there already stays as it is: go on from the same place.
             self._events = itertools.islice(iter(self._plan), self._n_read, None)
-            return self._plan
 
     def _look_ahead(self) -> tuple[int, AnyEvent] | None:
         if self._ahead is None:
