@@ -20,12 +20,9 @@ from hal.acquisition import (
 from hal.base import (
     ErrorRecord,
     ModuleState,
-    PlanError,
     StateError,
     Value,
-    did_you_mean,
     new_ulid,
-    one_of,
 )
 from hal.kernel import (
     Context,
@@ -34,7 +31,6 @@ from hal.kernel import (
     ModuleStateChanged,
     StopModule,
     SystemMode,
-    SystemModeChanged,
     current_principal,
     handles,
 )
@@ -61,6 +57,7 @@ from hal.messages import (
 from modules.acquisition.microscope import Microscope
 from modules.acquisition.plan_microscope import PlanMicroscope
 from modules.acquisition.study import study
+from modules.acquisition.whole import named_cameras, set_mode
 
 STALL_S: Final = 10.0
 PREPARE_S: Final = 40.0
@@ -150,7 +147,7 @@ class AcquisitionModule(Module):
     def on_cancel(self, msg: CancelRun) -> None:
         """End a run; returns at once, its status tells the rest."""
         if self._engine is not None and self._engine.status.run_id == msg.run_id:
-            self._set_mode(SystemMode.ABORTING, msg.run_id)
+            set_mode(self, SystemMode.ABORTING, msg.run_id)
             self._engine.progress.cancel()
 
     @handles(PauseRun)
@@ -331,16 +328,7 @@ class AcquisitionModule(Module):
         return self._past[run_id]
 
     def _cameras(self, plan: FilmPlan) -> tuple[str, ...]:
-        known = self.context.names_of_role("camera")
-        if not known:
-            raise PlanError("there is no camera: a film needs a module of that role")
-        for name in plan.cameras:
-            if name not in known:
-                raise PlanError(
-                    f"there is no camera '{name}': expected one of {one_of(known)}"
-                    f"{did_you_mean(name, known)}"
-                )
-        return plan.cameras or known
+        return named_cameras(self, plan.cameras, "a film")
 
     def _progress(self, run_id: str, camera: str) -> RunProgress | None:
         """Return the account of the run of that id.
@@ -400,7 +388,7 @@ class AcquisitionModule(Module):
         if self._engine is engine:
             self._engine = None
             self.context.leases.release(engine.status.run_id)
-            self._set_mode(SystemMode.IDLE, "")
+            set_mode(self, SystemMode.IDLE, "")
 
     def _hold(self, run_id: str, cameras: tuple[str, ...]) -> None:
         """Claim the cameras of the run, and all that could disturb them.
@@ -411,9 +399,4 @@ class AcquisitionModule(Module):
         others = set(self.context.names_of_role("camera")) - set(cameras)
         held = tuple(n for n in self.context.names_of_devices() if n not in others)
         self.context.leases.take(current_principal(), run_id, held, keeper=self.name)
-        self._set_mode(SystemMode.ACQUIRING, run_id)
-
-    def _set_mode(self, mode: SystemMode, run_id: str) -> None:
-        if self.context.leases.set_mode(mode):
-            self.context.trace.record("mode", mode=mode, run=run_id)
-            self.send(SystemModeChanged(mode, run_id))
+        set_mode(self, SystemMode.ACQUIRING, run_id)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from hal.base import HalError, PlanError, StateError, did_you_mean, new_ulid, one_of
-from hal.kernel import Module, StopModule, SystemMode, SystemModeChanged, handles
+from hal.base import HalError, StateError, new_ulid
+from hal.kernel import Module, StopModule, SystemMode, handles
 from hal.messages import (
     ArmCamera,
     CameraFinished,
@@ -16,6 +16,7 @@ from hal.messages import (
     StopCamera,
     StopLive,
 )
+from modules.acquisition.whole import named_cameras, set_mode
 
 _BEGIN_S: Final = 25.0
 
@@ -64,11 +65,18 @@ class LiveModule(Module):
             return False
         self._left -= {msg.camera}
         if msg.error is not None:
+            why = f"{msg.camera}: {msg.error.text}"
             self.log.warning("live ended", camera=msg.camera, why=msg.error.text)
-            self._over(f"{msg.camera}: {msg.error.text}")
-        elif not self._left:
+            # The other cameras would go on exposing, and nobody would stop them.
+            self.run_job(
+                partial(self._give_up, self._run_id, self._cameras),
+                deadline_s=_BEGIN_S,
+                then=lambda _: self._over(why),
+            )
+            return True
+        if not self._left:
             self._over("")
-        return msg.error is not None
+        return False
 
     @handles(StopModule)
     def on_stop_module(self, msg: StopModule) -> None:
@@ -77,18 +85,10 @@ class LiveModule(Module):
         super().on_stop_module(msg)
 
     def _named(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        known = self.context.names_of_role("camera")
-        if not known:
-            raise PlanError("there is no camera: live needs a module of that role")
-        for name in names:
-            if name not in known:
-                raise PlanError(
-                    f"there is no camera '{name}': expected one of {one_of(known)}"
-                    f"{did_you_mean(name, known)}"
-                )
+        cameras = named_cameras(self, names, "live")
         if self.context.leases.runs:
             raise StateError(f"run {self.context.leases.runs[0]} is going on")
-        return names or known
+        return cameras
 
     def _begin(
         self, before: str, before_cameras: tuple[str, ...], frames: int | None
@@ -103,7 +103,7 @@ class LiveModule(Module):
                 self.ask(StartCamera(run_id), to=camera)
         except HalError as exc:
             why = exc.text
-            self._halt(run_id, cameras)
+            self._give_up(run_id, cameras)
             self.post_own(lambda: self._over(why))
             raise
 
@@ -118,9 +118,16 @@ class LiveModule(Module):
         if failure is not None:
             raise failure
 
+    def _give_up(self, run_id: str, cameras: tuple[str, ...]) -> None:
+        """Stop all of them because one failed, which is what is told."""
+        try:
+            self._halt(run_id, cameras)
+        except HalError as exc:
+            self.log.warning("camera not stopped", why=str(exc))
+
     def _begun(self) -> None:
         if self._run_id:  # a snap may be over by now
-            self._set_mode(SystemMode.LIVE)
+            set_mode(self, SystemMode.LIVE, "")
             self.send(LiveChanged(True, self._cameras))
 
     def _over(self, why: str) -> None:
@@ -128,10 +135,5 @@ class LiveModule(Module):
             return
         cameras, self._run_id, self._cameras = self._cameras, "", ()
         if self.context.leases.mode is SystemMode.LIVE:
-            self._set_mode(SystemMode.IDLE)
+            set_mode(self, SystemMode.IDLE, "")
         self.send(LiveChanged(False, cameras, why))
-
-    def _set_mode(self, mode: SystemMode) -> None:
-        if self.context.leases.set_mode(mode):
-            self.context.trace.record("mode", mode=mode, run="")
-            self.send(SystemModeChanged(mode, ""))

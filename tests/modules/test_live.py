@@ -152,6 +152,18 @@ def test_a_camera_that_fails_ends_live_with_the_reason() -> None:
         assert mode(hal) is SystemMode.IDLE
 
 
+def test_a_camera_that_fails_leaves_no_other_exposing(tmp_path: Path) -> None:
+    failing = ScriptedCamera(0, 1, LinkError("the cable was pulled"))
+    with running_hal(TWO[0], camera_part(failing, "camera2")) as hal:
+        hal.ask(StartLive())
+        hal.probe.wait_for(LiveChanged, lambda e: not e.is_live, PATIENCE_S)
+
+        assert ring_of(hal, "camera1").ended
+        status = hal.film(tmp_path, 3, cameras=("camera1",)).wait(PATIENCE_S)
+        assert status is not None
+        assert status.state is RunState.DONE
+
+
 def test_hal_stops_while_it_is_live() -> None:
     with running_hal(*TWO) as hal:
         hal.ask(StartLive())
